@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * coremnt_abi.h - the contract between CoreMnt.sys and the programs that serve its disks.
+ *
+ * The one file that kernel and user mode both include; it needs nothing but <stdint.h>, so that the
+ * portable parts of the library and the tests can speak it on any system.
+ *
+ * Rules of this file:
+ *  - integers of fixed width only, naturally aligned, padding spelled out; what is called `reserved`
+ *    must be zero and is refused when it is not. No pointer ever crosses: memory is named by tags.
+ *  - the size of every structure is asserted below, for x64 and x86 alike: a 32-bit server works
+ *    with a 64-bit driver.
+ *  - a command never changes its meaning. What is new gets a new function code, a new flag and a bit
+ *    in CM_FEATURE_*. Flags that the driver does not know are refused, never ignored.
+ *  - identifiers (disk ids, tags) carry a generation. One that is out of date names nothing; it can
+ *    never name somebody else's disk or request.
+ *
+ * How a server uses it, on one handle of \\.\CoreMnt opened with FILE_FLAG_OVERLAPPED (a handle
+ * without it is serialised by Windows: a waiting exchange would block the one that brings replies):
+ *
+ *      VERSION -> MOUNT -> ARENA_MAP or ARENA_LEND -> EXCHANGE, EXCHANGE, ... -> UNMOUNT or close
+ *
+ * The disk lives exactly as long as the handle that mounted it, or until UNMOUNT.
+ */
+#ifndef COREMNT_ABI_H
+#define COREMNT_ABI_H
+
+#include <stdint.h>
+
+#ifndef CM_ABI_VERSION
+#define CM_ABI_VERSION 1u /* a driver of another version refuses MOUNT; see CM_IOCTL_VERSION */
+#endif
+
+#define CM_CONTROL_DEVICE_NAME "\\\\.\\CoreMnt"           /* what user mode opens */
+#define CM_DISK_DEVICE_PREFIX "\\Device\\CoreMntDisk"     /* + number: the target of a drive letter */
+#define CM_SERVICE_NAME "CoreMnt"
+
+/* -- limits ------------------------------------------------------------------------------------ */
+
+#define CM_SECTOR_SIZE_SMALL 512u
+#define CM_SECTOR_SIZE_LARGE 4096u
+#define CM_MAX_QUEUE_DEPTH 1024u          /* slots of a disk */
+#define CM_MIN_SLOT_SIZE (4u * 1024u)     /* bytes */
+#define CM_MAX_SLOT_SIZE (1024u * 1024u)  /* bytes */
+#define CM_MAX_ARENA_SIZE (256u * 1024u * 1024u)
+#define CM_MAX_DISK_SIZE (UINT64_C(1) << 62)
+#define CM_IMAGE_NAME_UNITS 260u          /* UTF-16 units, the terminating zero included */
+
+/* -- ioctl codes ------------------------------------------------------------------------------- */
+
+/* The layout of NT's CTL_CODE, spelled out so that this header needs no Windows header. */
+#define CM_CTL_CODE(function, method)                                                              \
+    ((0x8C4Du << 16) | (CM_ACCESS_READ_WRITE << 14) | ((function) << 2) | (method))
+#define CM_ACCESS_READ_WRITE 3u /* FILE_READ_ACCESS | FILE_WRITE_ACCESS: asked of every caller */
+#define CM_METHOD_BUFFERED 0u
+#define CM_METHOD_OUT_DIRECT 2u
+
+#define CM_IOCTL_VERSION CM_CTL_CODE(0x800u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_MOUNT CM_CTL_CODE(0x801u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_UNMOUNT CM_CTL_CODE(0x802u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_ARENA_MAP CM_CTL_CODE(0x803u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_ARENA_LEND CM_CTL_CODE(0x804u, CM_METHOD_OUT_DIRECT)
+#define CM_IOCTL_EXCHANGE CM_CTL_CODE(0x805u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_LIST CM_CTL_CODE(0x806u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_STATS CM_CTL_CODE(0x807u, CM_METHOD_BUFFERED)
+
+/* -- VERSION: in nothing, out struct cm_version ------------------------------------------------ */
+
+/* Answers at once and in every version of the driver; the first thing to ask. */
+struct cm_version {
+    uint32_t abi_version;    /* CM_ABI_VERSION of the driver */
+    uint32_t driver_version; /* major << 16 | minor << 8 | patch */
+    uint64_t features;       /* CM_FEATURE_* */
+};
+
+#define CM_FEATURE_ARENA_MAP (UINT64_C(1) << 0)  /* the driver shares memory by ARENA_MAP (Wine) */
+#define CM_FEATURE_ARENA_LEND (UINT64_C(1) << 1) /* the server lends memory by ARENA_LEND (NT) */
+
+/* -- MOUNT: in struct cm_mount, out struct cm_mounted ------------------------------------------ */
+
+/*
+ * Makes a disk that belongs to this handle. It answers nothing until it has an arena.
+ *
+ * STATUS_REVISION_MISMATCH    abi_version is not the driver's
+ * STATUS_INVALID_PARAMETER    a number outside its limits, an unknown flag, a reserved field not zero
+ * STATUS_INSUFFICIENT_RESOURCES
+ */
+struct cm_mount {
+    uint32_t abi_version; /* CM_ABI_VERSION of the caller */
+    uint32_t flags;       /* CM_MOUNT_* */
+    uint64_t size;        /* bytes; a multiple of sector_size, not 0, at most CM_MAX_DISK_SIZE */
+    uint32_t sector_size; /* bytes; CM_SECTOR_SIZE_SMALL or CM_SECTOR_SIZE_LARGE */
+    uint32_t queue_depth; /* requests that can be handed out at once = slots of the arena */
+    uint32_t slot_size;   /* bytes; a power of two; larger requests are split */
+    uint32_t reserved;
+    uint16_t image_name[CM_IMAGE_NAME_UNITS]; /* UTF-16 for LIST; zero-terminated, may be empty */
+};
+
+#define CM_MOUNT_READ_ONLY (1u << 0) /* writes end with STATUS_MEDIA_WRITE_PROTECTED */
+#define CM_MOUNT_TRIM (1u << 1)      /* the server takes CM_OP_TRIM */
+#define CM_MOUNT_ALL_FLAGS (CM_MOUNT_READ_ONLY | CM_MOUNT_TRIM)
+
+struct cm_mounted {
+    uint64_t disk_id;
+    uint64_t arena_size; /* bytes: queue_depth * slot_size */
+    uint32_t number;     /* the device is CM_DISK_DEVICE_PREFIX followed by this, in decimal */
+    uint32_t reserved;
+};
+
+/* -- ARENA_MAP, ARENA_LEND: in struct cm_arena ------------------------------------------------- */
+
+/*
+ * The arena is memory that server and driver share for the life of the disk: the data of a request
+ * lies at arena + CM_TAG_SLOT(tag) * slot_size. Once per disk, one of the two ways:
+ *
+ * ARENA_MAP   out struct cm_arena_mapped: the driver makes the memory and maps it into the caller.
+ *             Completes at once. The server unmaps it (UnmapViewOfFile) when the disk has gone.
+ * ARENA_LEND  out (direct): the server's own memory, page-aligned, of exactly arena_size bytes. The
+ *             request PENDS for as long as the disk lives, which keeps the pages locked; it ends with
+ *             STATUS_SUCCESS when the disk has gone. Cancelling it removes the disk - and Windows
+ *             cancels the requests of a thread that ends, so a thread that stays must send it.
+ *
+ * With the arena in place the disk answers. The server must be ready to exchange by then.
+ *
+ * STATUS_NOT_SUPPORTED        the other way is the one of this system; see cm_version.features
+ * STATUS_NOT_FOUND            no such disk of this handle
+ * STATUS_INVALID_DEVICE_STATE the disk has its arena already
+ */
+struct cm_arena {
+    uint64_t disk_id;
+    uint64_t size; /* bytes; cm_mounted.arena_size */
+};
+
+struct cm_arena_mapped {
+    uint64_t address; /* in the caller's address space */
+    uint64_t size;
+};
+
+/* -- EXCHANGE: in struct cm_exchange + replies, out struct cm_exchanged + requests ------------- */
+
+/*
+ * Brings replies and fetches requests. Replies are applied first, always. Then as many requests are
+ * handed out as are waiting and fit the output buffer; with none waiting the call pends until one
+ * comes - unless CM_EXCHANGE_NO_WAIT is set or the output has no room for a request.
+ *
+ * Any number of exchanges may be under way at once, from any threads of the server; replies may come
+ * in any order and in any of them.
+ *
+ * STATUS_INVALID_PARAMETER  the frame is malformed (counts, flags, reserved): nothing was applied
+ * STATUS_NOT_FOUND          disk_id names no disk of this handle
+ * STATUS_REQUEST_ABORTED    one or more replies were refused: they name no request that is handed
+ *                           out, come twice, or have a wrong length or status. The good ones of the
+ *                           batch were applied, no request was handed out, cm_stats.bad_replies
+ *                           tells how many. A refused reply changes nothing.
+ * STATUS_DEVICE_REMOVED     the disk has been unmounted: stop serving
+ * STATUS_CANCELLED          cancelled while it waited: nothing was handed out
+ */
+struct cm_exchange {
+    uint64_t disk_id;
+    uint32_t reply_count; /* struct cm_reply[] follows */
+    uint32_t flags;       /* CM_EXCHANGE_* */
+};
+
+#define CM_EXCHANGE_NO_WAIT (1u << 0)
+#define CM_EXCHANGE_ALL_FLAGS CM_EXCHANGE_NO_WAIT
+
+struct cm_reply {
+    uint64_t tag;    /* of the request */
+    uint32_t status; /* enum cm_status */
+    uint32_t length; /* bytes done: the request's for a READ or WRITE that succeeded, else 0 */
+};
+
+struct cm_exchanged {
+    uint32_t request_count; /* struct cm_request[] follows */
+    uint32_t reserved;
+};
+
+struct cm_request {
+    uint64_t tag;
+    uint64_t offset; /* bytes, a multiple of the sector size */
+    uint64_t length; /* bytes; READ and WRITE: at most slot_size; FLUSH: 0 */
+    uint16_t op;     /* enum cm_op */
+    uint16_t flags;  /* CM_REQUEST_* */
+    uint32_t reserved;
+};
+
+#define CM_TAG_SLOT(tag) ((uint32_t)((tag)&0xFFFFu)) /* the rest of a tag is its generation */
+
+enum cm_op {
+    CM_OP_READ = 1,  /* server -> slot */
+    CM_OP_WRITE = 2, /* slot -> image */
+    CM_OP_FLUSH = 3, /* every WRITE and TRIM replied to before this was handed out becomes durable */
+    CM_OP_TRIM = 4,  /* the content of the range is no longer needed */
+};
+
+#define CM_REQUEST_FUA (1u << 0) /* WRITE: durable before the reply */
+
+/* What a server says of a request. Numbers of our own: errno and Win32 differ between systems. */
+enum cm_status {
+    CM_STATUS_OK = 0,
+    CM_STATUS_IO_ERROR = 1,      /* STATUS_IO_DEVICE_ERROR: what has no better name */
+    CM_STATUS_MEDIA_ERROR = 2,   /* STATUS_DEVICE_DATA_ERROR: this data cannot be read */
+    CM_STATUS_NO_SPACE = 3,      /* STATUS_DISK_FULL: the image cannot grow */
+    CM_STATUS_READ_ONLY = 4,     /* STATUS_MEDIA_WRITE_PROTECTED */
+    CM_STATUS_OUT_OF_RANGE = 5,  /* STATUS_NONEXISTENT_SECTOR */
+    CM_STATUS_NOT_SUPPORTED = 6, /* STATUS_NOT_SUPPORTED */
+    CM_STATUS_NO_MEMORY = 7,     /* STATUS_INSUFFICIENT_RESOURCES */
+    CM_STATUS_TIMEOUT = 8,       /* STATUS_IO_TIMEOUT */
+    CM_STATUS_ACCESS = 9,        /* STATUS_ACCESS_DENIED */
+    CM_STATUS_COUNT              /* anything from here on is a bad reply */
+};
+
+/* -- UNMOUNT: in struct cm_unmount, out nothing ------------------------------------------------ */
+
+/*
+ * Removes a disk; any handle of the control device may ask. Requests that are waiting or handed out
+ * end with STATUS_NO_SUCH_DEVICE; the server's exchanges end with STATUS_DEVICE_REMOVED.
+ * Without CM_UNMOUNT_FORCE a disk in use is left alone: one that has requests under way, or handles
+ * opened on it besides the caller's own. (On NT a file system holds the handles; lock the volume
+ * first.)
+ *
+ * STATUS_NOT_FOUND    no such disk
+ * STATUS_DEVICE_BUSY  in use, and CM_UNMOUNT_FORCE not given
+ */
+struct cm_unmount {
+    uint64_t disk_id;
+    uint32_t flags;       /* CM_UNMOUNT_* */
+    uint32_t own_handles; /* handles on the disk that the caller itself holds */
+};
+
+#define CM_UNMOUNT_FORCE (1u << 0)
+#define CM_UNMOUNT_ALL_FLAGS CM_UNMOUNT_FORCE
+
+/* -- LIST: in nothing, out struct cm_list + entries -------------------------------------------- */
+
+/*
+ * As many entries as fit. STATUS_BUFFER_OVERFLOW (a warning: the data is there) when there are more;
+ * cm_list.total tells how many there are.
+ */
+struct cm_list {
+    uint32_t total; /* disks that there are */
+    uint32_t count; /* struct cm_list_entry[] that follow */
+};
+
+struct cm_list_entry {
+    uint64_t disk_id;
+    uint64_t size;        /* bytes */
+    uint32_t number;      /* see cm_mounted.number */
+    uint32_t sector_size; /* bytes */
+    uint32_t flags;       /* CM_MOUNT_* */
+    uint32_t queue_depth;
+    uint32_t slot_size; /* bytes */
+    uint32_t owner_pid; /* the process that serves it */
+    uint16_t image_name[CM_IMAGE_NAME_UNITS];
+};
+
+/* -- STATS: in struct cm_stats_of, out struct cm_stats ----------------------------------------- */
+
+struct cm_stats_of {
+    uint64_t disk_id;
+};
+
+/* Counted since the mount. requests = completed + failed + cancelled + waiting + in_flight. */
+struct cm_stats {
+    uint64_t requests; /* IRPs taken in to be forwarded; refused ones (bad range...) are not in it */
+    uint64_t completed;
+    uint64_t failed;
+    uint64_t cancelled;
+    uint64_t reads; /* completed, by kind */
+    uint64_t writes;
+    uint64_t flushes;
+    uint64_t trims;
+    uint64_t read_bytes;
+    uint64_t written_bytes;
+    uint64_t exchanges;       /* exchange calls that ended, well or not */
+    uint64_t handed_out;      /* requests given to the server: large IRPs count once per fragment */
+    uint64_t bad_replies;     /* replies refused */
+    uint64_t waiting;         /* now: IRPs of which nothing is handed out yet */
+    uint64_t in_flight;       /* now: IRPs at least partly handed out */
+    uint64_t largest_wait_us; /* longest time from an IRP's arrival until it was handed out */
+};
+
+/* -- the sizes, the same for x64 and x86 ------------------------------------------------------- */
+
+#ifdef __cplusplus
+#define CM_ABI_SIZE(type, bytes) static_assert(sizeof(struct type) == (bytes), #type)
+#else
+#define CM_ABI_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type)
+#endif
+
+CM_ABI_SIZE(cm_version, 16);
+CM_ABI_SIZE(cm_mount, 32 + 2 * CM_IMAGE_NAME_UNITS);
+CM_ABI_SIZE(cm_mounted, 24);
+CM_ABI_SIZE(cm_arena, 16);
+CM_ABI_SIZE(cm_arena_mapped, 16);
+CM_ABI_SIZE(cm_exchange, 16);
+CM_ABI_SIZE(cm_reply, 16);
+CM_ABI_SIZE(cm_exchanged, 8);
+CM_ABI_SIZE(cm_request, 32);
+CM_ABI_SIZE(cm_unmount, 16);
+CM_ABI_SIZE(cm_list, 8);
+CM_ABI_SIZE(cm_list_entry, 40 + 2 * CM_IMAGE_NAME_UNITS);
+CM_ABI_SIZE(cm_stats_of, 8);
+CM_ABI_SIZE(cm_stats, 16 * 8);
+
+#endif

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# What every target of the project has in common: language, warnings, sanitizers, include paths;
+# and coremnt_add_driver(), which links a kernel driver with mingw-w64.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# -O2 and line tables everywhere: a crash log must lead to a source line.
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+
+set(COREMNT_SANITIZE "" CACHE STRING "Sanitizers for native builds, e.g. address,undefined")
+
+set(COREMNT_WARNINGS
+  -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wpointer-arith -Wwrite-strings
+  -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wformat=2)
+
+# User-mode code: the public headers by <coremnt/...>, everything else by its path from the root.
+add_library(coremnt_common INTERFACE)
+target_include_directories(coremnt_common INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+target_compile_options(coremnt_common INTERFACE ${COREMNT_WARNINGS})
+if(WIN32)
+  # Windows 7 is the oldest system; msvcrt's printf knows no %zu and no %llu without this.
+  target_compile_definitions(coremnt_common INTERFACE
+    _WIN32_WINNT=0x0601 WINVER=0x0601 UNICODE _UNICODE __USE_MINGW_ANSI_STDIO=1)
+  # No run-time DLL of the compiler beside our programs.
+  target_link_options(coremnt_common INTERFACE -static-libgcc)
+else()
+  target_compile_definitions(coremnt_common INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
+  target_link_libraries(coremnt_common INTERFACE pthread)
+endif()
+if(COREMNT_SANITIZE)
+  target_compile_options(coremnt_common INTERFACE
+    -fsanitize=${COREMNT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(coremnt_common INTERFACE -fsanitize=${COREMNT_SANITIZE})
+endif()
+
+# coremnt_add_driver(NAME sources...): a kernel driver NAME.sys.
+function(coremnt_add_driver name)
+  add_executable(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES SUFFIX .sys)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  # The DDK's headers as system headers: their warnings are not ours.
+  target_include_directories(${name} SYSTEM PRIVATE /usr/share/mingw-w64/include/ddk)
+  # No stack protector, no red zone, no exception tables to register: there is no C run time in the
+  # kernel. Stacks are 12 KiB on x86, so a frame over 1 KiB is an error.
+  target_compile_options(${name} PRIVATE ${COREMNT_WARNINGS}
+    -ffreestanding -fno-stack-protector -mno-red-zone -fno-asynchronous-unwind-tables
+    -fno-strict-aliasing -Wframe-larger-than=1024 -Wno-attributes)
+  target_compile_definitions(${name} PRIVATE _WIN32_WINNT=0x0501 NTDDI_VERSION=0x05010000)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL i686)
+    set(entry _DriverEntry@8)
+  else()
+    set(entry DriverEntry)
+  endif()
+  target_link_options(${name} PRIVATE
+    -nostdlib -nostartfiles -Wl,--subsystem,native:5.1 -Wl,--entry,${entry}
+    -Wl,--exclude-all-symbols -Wl,--dynamicbase -Wl,--nxcompat)
+  target_link_libraries(${name} PRIVATE ntoskrnl hal gcc)
+endfunction()

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * disk.h - disks: an image served as a disk.
+ *
+ * A disk is a thread pool that answers requests from an image. On Windows the requests come from
+ * CoreMnt.sys and the disk has a drive letter (cm_disk_mount). With loopback.h they come from the same
+ * process and no driver is needed, on any system.
+ */
+#ifndef COREMNT_DISK_H
+#define COREMNT_DISK_H
+
+#include <stdint.h>
+
+#include "image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cm_disk;
+
+#define CM_DEFAULT_THREADS 8u
+#define CM_DEFAULT_QUEUE_DEPTH 64u          /* requests */
+#define CM_DEFAULT_SLOT_SIZE (256u * 1024u) /* bytes */
+#define CM_MAX_THREADS 256u
+
+/* Zero-initialise, set struct_size, then what you need. */
+struct cm_disk_options {
+    uint32_t struct_size; /* sizeof(struct cm_disk_options) */
+    uint32_t flags;       /* none yet; 0 */
+    uint32_t threads;     /* that may work on the image at once; 0: CM_DEFAULT_THREADS */
+    uint32_t queue_depth; /* requests under way at once; 0: CM_DEFAULT_QUEUE_DEPTH */
+    uint32_t slot_size;   /* bytes, a power of two; larger requests are split; 0: the default */
+    uint32_t reserved;
+    const char *mount_point; /* "Z:"; NULL: the first free letter, from D: on; "": no letter */
+    const char *image_name;  /* shown by `coremnt list`; UTF-8; NULL: none */
+};
+
+/**
+ * Mount an image as a disk of this Windows system and serve it.
+ *
+ * Blocks until the disk answers and has its letter. Not callable from an image's callback.
+ * @param image    Stays the caller's; must live until cm_disk_close() has returned.
+ * @param options  NULL for defaults; copied.
+ * @param disk     Out: release with cm_disk_close(). NULL on failure.
+ * @return 0, or CM_ENODRIVER, CM_ESTOPPED, CM_EVERSION, CM_EACCES (not an administrator), CM_EBUSY (the
+ *         letter is in use, or none is free), CM_EINVAL, CM_ENOMEM; CM_ENOTSUP on other systems than
+ *         Windows. cm_last_error() has the sentence.
+ * Threads: any. Since 0.1.
+ */
+CM_API int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *options,
+                         struct cm_disk **disk);
+
+/** The disk's letter ("Z:"), or "" if it has none. Valid as long as the disk. Since 0.1. */
+CM_API const char *cm_disk_mount_point(const struct cm_disk *disk);
+
+/** The disk's device ("\\Device\\CoreMntDisk0"). Valid as long as the disk. Since 0.1. */
+CM_API const char *cm_disk_device(const struct cm_disk *disk);
+
+/** The disk's id for cm_unmount(), cm_list() and cm_get_stats(). Since 0.1. */
+CM_API uint64_t cm_disk_id(const struct cm_disk *disk);
+
+/**
+ * Wait until the disk has been removed, by whomever.
+ *
+ * @param timeout_ms  Milliseconds; UINT32_MAX waits for ever.
+ * @return 0 when it was removed by an unmount, CM_ETIMEDOUT, or why serving ended (CM_EGONE: the
+ *         driver was stopped or died; CM_EPROTO).
+ * Threads: any. Since 0.1.
+ */
+CM_API int cm_disk_wait(struct cm_disk *disk, uint32_t timeout_ms);
+
+/**
+ * Stop serving and free the disk; one that is still mounted is removed by force: whatever is not
+ * written then is lost, so cm_unmount() first. NULL is allowed.
+ *
+ * Blocks until the threads have ended. @return 0, or what the last flush of the image returned.
+ * Threads: any one, not an image's callback. Since 0.1.
+ */
+CM_API int cm_disk_close(struct cm_disk *disk);
+
+#define CM_UNMOUNT_FORCED (1u << 0) /* also when in use: open files lose their disk */
+
+/**
+ * Unmount a disk of this system, whoever serves it: flush, lock, dismount, take the letter away, tell
+ * Explorer and others, remove the disk.
+ *
+ * Blocks at most about timeout_ms, trying again while the disk is in use.
+ * @param which       A letter ("Z:", "z"), or a disk id in decimal.
+ * @param flags       CM_UNMOUNT_FORCED or 0.
+ * @param timeout_ms  Milliseconds; 0: one try.
+ * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES, CM_EINVAL,
+ *         CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced);
+ *         CM_ENOTSUP on other systems than Windows.
+ * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
+ */
+CM_API int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms);
+
+/* A disk of this system. */
+struct cm_disk_info {
+    uint64_t id;
+    uint64_t size;        /* bytes */
+    uint32_t number;      /* of \Device\CoreMntDisk<number> */
+    uint32_t sector_size; /* bytes */
+    uint32_t queue_depth;
+    uint32_t slot_size; /* bytes */
+    uint32_t owner_pid; /* the process that serves it */
+    int read_only;
+    int can_trim;
+    char mount_point[8];   /* "Z:" or "" */
+    char image_name[1040]; /* UTF-8 */
+};
+
+/**
+ * The disks of this system. Blocks for one call of the driver.
+ *
+ * @param disks  Out: an array; free with cm_free(). NULL when there are none.
+ * @param count  Out.
+ * @return 0, CM_ENODRIVER, CM_ESTOPPED, CM_EACCES, CM_ENOMEM, CM_EVERSION, CM_EIO; CM_ENOTSUP on other
+ *         systems than Windows.
+ * Threads: any. Since 0.1.
+ */
+CM_API int cm_list(struct cm_disk_info **disks, uint32_t *count);
+
+/* Frees what a call of the library says to free with it. NULL is allowed. */
+CM_API void cm_free(void *memory);
+
+/**
+ * The counters of a disk: struct cm_stats of abi/coremnt_abi.h. Blocks for one call of the driver.
+ * @param which  As for cm_unmount(). @return as for cm_list(), CM_ENOENT. Threads: any. Since 0.1.
+ */
+struct cm_stats;
+CM_API int cm_get_stats(const char *which, struct cm_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - everything that the portable code asks of an operating system.
+ *
+ * Two implementations, lib/linux/ and lib/windows/, with the same file names: file.c, thread.c, ...
+ * Portable code (lib/core, images, cli) includes this and no header of a system.
+ * Errors are CM_E...; those of files also set the thread's last-error sentence, which names the file.
+ * Paths are UTF-8.
+ */
+#ifndef CM_OS_H
+#define CM_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* -- file.c ------------------------------------------------------------------------------------ */
+
+struct cm_os_file;
+
+#define CM_OS_READ_ONLY (1u << 0)
+#define CM_OS_CREATE (1u << 1)    /* make it; CM_EEXIST if it is there */
+#define CM_OS_EXCLUSIVE (1u << 2) /* CM_EBUSY if another process has it open for writing */
+
+/* Opens a regular file; CM_EINVAL for a folder or a device. Blocks. */
+int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file);
+void cm_os_file_close(struct cm_os_file *file);
+/* Remove the file at a path: to take back one that was made and could not be filled. */
+int cm_os_file_remove(const char *path);
+
+/* All or nothing; reads beyond the end of the file give zeros. Hot: set only the number, no
+ * sentence. Any threads at once. */
+int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset);
+int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t length,
+                     uint64_t offset);
+int cm_os_file_flush(struct cm_os_file *file);
+
+int cm_os_file_size(struct cm_os_file *file, uint64_t *size);
+int cm_os_file_resize(struct cm_os_file *file, uint64_t size);
+/* Bytes of storage that the file takes now. */
+int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated);
+/* Let the file have holes: FSCTL_SET_SPARSE on Windows, nothing on Linux. CM_ENOTSUP if the file
+ * system cannot: the file then takes its whole size. */
+int cm_os_file_set_sparse(struct cm_os_file *file);
+/* Make a range a hole: it reads as zeros and takes no space. CM_ENOTSUP if the file system cannot. */
+int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length);
+
+/* -- thread.c ---------------------------------------------------------------------------------- */
+
+struct cm_os_thread;
+int cm_os_thread_start(void (*run)(void *argument), void *argument, struct cm_os_thread **thread);
+void cm_os_thread_join(struct cm_os_thread *thread); /* and frees it */
+
+/* Opaque, but of known size, so that they can be fields; thread.c asserts that they fit. */
+struct cm_os_mutex {
+    _Alignas(8) unsigned char space[48];
+};
+struct cm_os_cond {
+    _Alignas(8) unsigned char space[48];
+};
+
+void cm_os_mutex_init(struct cm_os_mutex *mutex);
+void cm_os_mutex_destroy(struct cm_os_mutex *mutex);
+void cm_os_mutex_lock(struct cm_os_mutex *mutex);
+void cm_os_mutex_unlock(struct cm_os_mutex *mutex);
+void cm_os_cond_init(struct cm_os_cond *cond);
+void cm_os_cond_destroy(struct cm_os_cond *cond);
+void cm_os_cond_wait(struct cm_os_cond *cond, struct cm_os_mutex *mutex);
+/* @return 0, or CM_ETIMEDOUT after about timeout_ms. May also return 0 for no reason. */
+int cm_os_cond_wait_ms(struct cm_os_cond *cond, struct cm_os_mutex *mutex, uint32_t timeout_ms);
+void cm_os_cond_signal(struct cm_os_cond *cond);
+void cm_os_cond_broadcast(struct cm_os_cond *cond);
+
+/* -- system.c ---------------------------------------------------------------------------------- */
+
+uint64_t cm_os_now_ns(void); /* monotonic, from an arbitrary start */
+void cm_os_sleep_ms(uint32_t milliseconds);
+/* Zeroed, page-aligned memory straight from the system: for the arena. NULL: no memory. */
+void *cm_os_pages_alloc(size_t size);
+void cm_os_pages_free(void *pages, size_t size);
+/* A sentence of the system about its own error number, into a buffer; always terminated. */
+void cm_os_error_text(uint32_t system_error, char *text, size_t text_size);
+
+#endif
