@@ -272,7 +272,7 @@ struct cm_stats {
     uint64_t trims;
     uint64_t read_bytes;
     uint64_t written_bytes;
-    uint64_t exchanges;       /* exchange calls that ended, well or not */
+    uint64_t exchanges;       /* exchange calls */
     uint64_t handed_out;      /* requests given to the server: large IRPs count once per fragment */
     uint64_t bad_replies;     /* replies refused */
     uint64_t waiting;         /* now: IRPs of which nothing is handed out yet */

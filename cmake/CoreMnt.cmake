@@ -43,14 +43,15 @@ function(coremnt_add_driver name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   # The DDK's headers as system headers: their warnings are not ours.
   target_include_directories(${name} SYSTEM PRIVATE /usr/share/mingw-w64/include/ddk)
-  # No stack protector, no red zone, no exception tables to register: there is no C run time in the
-  # kernel. Stacks are 12 KiB on x86, so a frame over 1 KiB is an error.
+  # No stack protector, no red zone: there is no C run time in the kernel. Stacks are 12 KiB on x86,
+  # so a frame over 1 KiB is an error. x64 keeps its unwind tables (.pdata), without which the kernel's
+  # own stack traces end at us; on x86 they would be dead weight.
   target_compile_options(${name} PRIVATE ${COREMNT_WARNINGS}
-    -ffreestanding -fno-stack-protector -mno-red-zone -fno-asynchronous-unwind-tables
-    -fno-strict-aliasing -Wframe-larger-than=1024 -Wno-attributes)
-  target_compile_definitions(${name} PRIVATE _WIN32_WINNT=0x0501 NTDDI_VERSION=0x05010000)
+    -ffreestanding -fno-stack-protector -mno-red-zone -fno-strict-aliasing -Wframe-larger-than=1024 -Wno-attributes)
+  target_compile_definitions(${name} PRIVATE _WIN32_WINNT=0x0601 NTDDI_VERSION=0x06010000)
   if(CMAKE_SYSTEM_PROCESSOR STREQUAL i686)
     set(entry _DriverEntry@8)
+    target_compile_options(${name} PRIVATE -fno-asynchronous-unwind-tables)
   else()
     set(entry DriverEntry)
   endif()

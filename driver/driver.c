@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver.c - DriverEntry, DriverUnload, and the one entry point of all IRPs.
+ *
+ * Called by the system. DriverEntry and DriverUnload at PASSIVE_LEVEL; Dispatch at up to DISPATCH_LEVEL,
+ * from any number of threads on NT, from a single one on Wine. Dispatch is on the hot path.
+ */
+#include "driver.h"
+
+#include "control.h"
+#include "disk.h"
+#include "disk_io.h"
+#include "disk_ioctl.h"
+#include "reaper.h"
+#include "security.h"
+#include "server.h"
+
+DRIVER Driver;
+POOL_TYPE PoolType = NonPagedPool;
+
+#define CONTROL_NAME L"\\Device\\CoreMnt"
+#define CONTROL_LINK L"\\DosDevices\\CoreMnt"
+
+/*
+ * What a major function does on each kind of device; what is not here is refused. Absent on purpose:
+ * IRP_MJ_PNP on disks. File systems ask for TargetDeviceRelation on mount and dismount, and success
+ * without a relation crashes them; a refusal is what they expect of a device without PnP.
+ */
+static IRP_HANDLER *const ControlHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
+    [IRP_MJ_CREATE] = ControlCreate,
+    [IRP_MJ_CLEANUP] = ControlClose,
+    [IRP_MJ_CLOSE] = ControlClose,
+    [IRP_MJ_DEVICE_CONTROL] = ControlIoctl,
+};
+
+static IRP_HANDLER *const DiskHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
+    [IRP_MJ_CREATE] = DiskIoCreate,
+    [IRP_MJ_CLEANUP] = DiskIoCleanup,
+    [IRP_MJ_CLOSE] = DiskIoClose,
+    [IRP_MJ_READ] = DiskIoReadWrite,
+    [IRP_MJ_WRITE] = DiskIoReadWrite,
+    [IRP_MJ_FLUSH_BUFFERS] = DiskIoFlush,
+    [IRP_MJ_SHUTDOWN] = DiskIoFlush,
+    [IRP_MJ_DEVICE_CONTROL] = DiskIoctl,
+};
+
+static NTSTATUS Dispatch(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    PIO_STACK_LOCATION Stack = IoGetCurrentIrpStackLocation(Irp);
+    const DEVICE_EXTENSION *Extension = Device->DeviceExtension;
+    IRP_HANDLER *Handler = Extension->Kind == DEVICE_KIND_CONTROL
+                               ? ControlHandlers[Stack->MajorFunction]
+                               : DiskHandlers[Stack->MajorFunction];
+    NTSTATUS Status = STATUS_INVALID_DEVICE_REQUEST;
+
+    Irp->IoStatus.Information = 0;
+    if (Handler != NULL)
+        Status = Handler(Device, Irp, Stack);
+    if (Status == STATUS_PENDING)
+        return STATUS_PENDING; /* the IRP may be gone already */
+    if (NT_ERROR(Status))
+        Irp->IoStatus.Information = 0;
+    Irp->IoStatus.Status = Status;
+    IoCompleteRequest(Irp, IO_NO_INCREMENT);
+    return Status;
+}
+
+static NTSTATUS NTAPI DriverDispatch(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    NTSTATUS Status;
+
+    DriverEnter();
+    Status = Dispatch(Device, Irp);
+    DriverLeave();
+    return Status;
+}
+
+static VOID ChoosePoolType(VOID)
+{
+    RTL_OSVERSIONINFOW Version = {.dwOSVersionInfoSize = sizeof(Version)};
+
+    /* 512 is NonPagedPoolNx; older systems take it for something else. */
+    if (NT_SUCCESS(RtlGetVersion(&Version)) &&
+        (Version.dwMajorVersion > 6 || (Version.dwMajorVersion == 6 && Version.dwMinorVersion >= 2)))
+        PoolType = (POOL_TYPE)512;
+}
+
+PVOID DriverFindKernelFunction(PCWSTR Name)
+{
+    UNICODE_STRING String;
+
+    RtlInitUnicodeString(&String, Name);
+    return MmGetSystemRoutineAddress(&String);
+}
+
+static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
+{
+    UNICODE_STRING Name, Link;
+    DEVICE_EXTENSION *Extension;
+    NTSTATUS Status;
+
+    RtlInitUnicodeString(&Name, CONTROL_NAME);
+    RtlInitUnicodeString(&Link, CONTROL_LINK);
+    /* The device kind is not a disk's: nothing must ever try to mount a file system on it. */
+    Status = IoCreateDevice(Driver.Object, sizeof(DEVICE_EXTENSION), &Name, FILE_DEVICE_UNKNOWN,
+                            FILE_DEVICE_SECURE_OPEN, FALSE, &Driver.ControlDevice);
+    if (!NT_SUCCESS(Status))
+        return Status;
+    Extension = Driver.ControlDevice->DeviceExtension;
+    Extension->Kind = DEVICE_KIND_CONTROL;
+    Status = SecurityProtectControl(Driver.ControlDevice);
+    if (!NT_SUCCESS(Status))
+        goto DeleteDevice;
+    /* Links are permanent on Wine: one left behind by a driver that crashed would stand in the way. */
+    IoDeleteSymbolicLink(&Link);
+    Status = IoCreateSymbolicLink(&Link, &Name);
+    if (!NT_SUCCESS(Status))
+        goto DeleteDevice;
+    return STATUS_SUCCESS;
+
+DeleteDevice:
+    IoDeleteDevice(Driver.ControlDevice);
+    return Status;
+}
+
+/*
+ * Stop. NT calls this when the last handle of every device is closed, so there are no servers left; Wine
+ * calls it at once, with handles open, IRPs pended and the dispatch thread running, and unmaps the driver
+ * right after it. So: refuse what is new, end every server (which completes every IRP), let the reaper
+ * delete the disks and end, and wait until no entry point runs.
+ */
+static VOID NTAPI DriverUnload(PDRIVER_OBJECT Object)
+{
+    UNICODE_STRING Link;
+    LARGE_INTEGER Pause = {.QuadPart = -10 * 1000 * 10}; /* 10 ms */
+
+    UNREFERENCED_PARAMETER(Object);
+    RtlInitUnicodeString(&Link, CONTROL_LINK);
+    IoDeleteSymbolicLink(&Link);
+    ServerStopAll();
+    ReaperStop();
+    IoDeleteDevice(Driver.ControlDevice);
+    while (Driver.Active != 0)
+        KeDelayExecutionThread(KernelMode, FALSE, &Pause);
+    /* An entry point that has just counted itself out has a few instructions left to return. */
+    KeDelayExecutionThread(KernelMode, FALSE, &Pause);
+    ServerFreeAll();
+}
+
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath);
+
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath)
+{
+    LARGE_INTEGER Now;
+    NTSTATUS Status;
+    ULONG Major;
+
+    UNREFERENCED_PARAMETER(RegistryPath);
+    KeQuerySystemTime(&Now);
+    Driver.Object = Object;
+    Driver.Generation = (ULONG)(Now.QuadPart >> 20); /* steps of 0.1 s */
+    KeInitializeSpinLock(&Driver.Lock);
+    InitializeListHead(&Driver.Servers);
+    InitializeListHead(&Driver.Disks);
+    InitializeListHead(&Driver.DeadList);
+    ChoosePoolType();
+    DiskInitialize();
+
+    for (Major = 0; Major <= IRP_MJ_MAXIMUM_FUNCTION; Major++)
+        Object->MajorFunction[Major] = DriverDispatch;
+    Object->DriverUnload = DriverUnload;
+
+    Status = ReaperStart();
+    if (!NT_SUCCESS(Status))
+        return Status;
+    Status = CreateControlDevice();
+    if (!NT_SUCCESS(Status)) {
+        ReaperStop();
+        return Status;
+    }
+    Driver.ControlDevice->Flags &= ~DO_DEVICE_INITIALIZING;
+    return STATUS_SUCCESS;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver.h - what the modules of the driver share: its one global, and the kinds of devices.
+ *
+ * The modules, in the order in which a read passes through them:
+ *
+ *      driver.c     DriverEntry, DriverUnload, the one entry point of all IRPs
+ *      disk_io.c    READ, WRITE, FLUSH of a disk device: checks, then into the queue
+ *      disk_ioctl.c the storage ioctls that a disk answers by itself; TRIM goes into the queue
+ *      queue.c      a request's life: waiting, handed out, answered, cancelled
+ *      exchange.c   the server's call that brings replies and fetches requests
+ *      arena.c      the memory in which the data of handed-out requests lies
+ *      control.c    the control device and its table of ioctls
+ *      mount.c      the ioctls that make, remove, list and count disks
+ *      server.c     an open handle of the control device, and its end
+ *      disk.c       the disk object: made, found, referenced, removed
+ *      reaper.c     the thread that deletes what nobody refers to any more
+ *      security.c   who may open what
+ *
+ * Locks. There are two kinds, both spin locks: Driver.Lock (the lists of servers and disks) and
+ * DISK.Lock (one disk's queue). No two locks are ever held at once, and none while an IRP is completed:
+ * Wine runs cancel routines under a lock that IoCompleteRequest takes too, so completing under a lock
+ * of ours that a cancel routine takes hangs there, and is as wrong on NT.
+ */
+#ifndef COREMNT_DRIVER_H
+#define COREMNT_DRIVER_H
+
+#include "nt.h"
+
+typedef struct DRIVER {
+    PDRIVER_OBJECT Object;        /* const after DriverEntry */
+    PDEVICE_OBJECT ControlDevice; /* const after DriverEntry */
+    ULONG Generation;             /* const: upper half of disk ids, differs from start to start */
+
+    LONG volatile Active; /* atomic: entry points that are running; see DriverUnload */
+
+    KSPIN_LOCK Lock;
+    LIST_ENTRY Servers;  /* P: Lock; SERVER.Link */
+    LIST_ENTRY Disks;    /* P: Lock; DISK.Link: the mounted ones */
+    LIST_ENTRY DeadList; /* P: Lock; DISK.Link: waiting for the reaper */
+    ULONG DiskDevices;   /* P: Lock: disks from creation until the reaper has deleted them */
+    ULONG NextNumber;    /* P: Lock: of the next disk; never used twice */
+    BOOLEAN Stopping;    /* P: Lock: no more servers, no more disks */
+
+    PVOID ReaperThread; /* const after DriverEntry: referenced thread object */
+    KEVENT ReaperWake;  /* there is something on DeadList, or Stopping was set */
+} DRIVER;
+
+extern DRIVER Driver;
+
+/* What a device object is; the first field of every device extension. */
+typedef enum DEVICE_KIND { DEVICE_KIND_CONTROL = 1, DEVICE_KIND_DISK = 2 } DEVICE_KIND;
+
+typedef struct DEVICE_EXTENSION {
+    DEVICE_KIND Kind; /* const */
+} DEVICE_EXTENSION;
+
+/*
+ * Handles an IRP: returns its status with Irp->IoStatus.Information set, and driver.c completes it; or
+ * returns STATUS_PENDING having marked it, and the IRP is no longer the dispatcher's.
+ */
+typedef NTSTATUS IRP_HANDLER(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack);
+
+/* Every function that the system calls runs between these two; see DriverUnload. */
+ALWAYS_INLINE VOID DriverEnter(VOID)
+{
+    InterlockedIncrement(&Driver.Active);
+}
+
+ALWAYS_INLINE VOID DriverLeave(VOID)
+{
+    InterlockedDecrement(&Driver.Active);
+}
+
+/* A function of the kernel by name, or NULL: for what not every system has. IRQL: PASSIVE. */
+PVOID DriverFindKernelFunction(PCWSTR Name);
+
+#endif

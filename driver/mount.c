@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mount.c - the ioctls of the control device, except EXCHANGE.
+ *
+ * Called from control.c's table at PASSIVE_LEVEL in the process that asks; sizes are checked there. Input is
+ * METHOD_BUFFERED: a copy, which output overwrites, so everything is read before anything is written.
+ */
+#include "mount.h"
+
+#include "disk.h"
+#include "server.h"
+
+#define DRIVER_VERSION (0u << 16 | 1u << 8 | 0u)
+
+NTSTATUS MountVersionIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    struct cm_version *Version = Irp->AssociatedIrp.SystemBuffer;
+
+    UNREFERENCED_PARAMETER(Server);
+    UNREFERENCED_PARAMETER(Stack);
+    Version->abi_version = CM_ABI_VERSION;
+    Version->driver_version = DRIVER_VERSION;
+    Version->features = ArenaFeature();
+    Irp->IoStatus.Information = sizeof(*Version);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS MountIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    struct cm_mounted Mounted;
+    NTSTATUS Status;
+
+    UNREFERENCED_PARAMETER(Stack);
+    Status = DiskCreate(Server, Irp->AssociatedIrp.SystemBuffer, &Mounted);
+    if (!NT_SUCCESS(Status))
+        return Status;
+    RtlCopyMemory(Irp->AssociatedIrp.SystemBuffer, &Mounted, sizeof(Mounted));
+    Irp->IoStatus.Information = sizeof(Mounted);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS MountUnmountIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    const struct cm_unmount *Unmount = Irp->AssociatedIrp.SystemBuffer;
+    NTSTATUS Status = STATUS_SUCCESS;
+    DISK *Disk;
+
+    UNREFERENCED_PARAMETER(Server);
+    UNREFERENCED_PARAMETER(Stack);
+    if ((Unmount->flags & ~CM_UNMOUNT_ALL_FLAGS) != 0)
+        return STATUS_INVALID_PARAMETER;
+    Disk = DiskFind(Unmount->disk_id, NULL);
+    if (Disk == NULL)
+        return STATUS_NOT_FOUND;
+    if ((Unmount->flags & CM_UNMOUNT_FORCE) == 0 &&
+        (QueueCountRequests(Disk) != 0 || (ULONG)Disk->OpenHandles > Unmount->own_handles))
+        Status = STATUS_DEVICE_BUSY;
+    else
+        DiskRemove(Disk);
+    DiskDereference(Disk);
+    return Status;
+}
+
+/* The disk that an ARENA ioctl means, referenced; NULL: *Status says why. */
+static DISK *FindForArena(SERVER *Server, PIRP Irp, NTSTATUS *Status)
+{
+    const struct cm_arena *In = Irp->AssociatedIrp.SystemBuffer;
+    DISK *Disk = DiskFind(In->disk_id, Server);
+
+    *Status = STATUS_NOT_FOUND;
+    if (Disk != NULL && In->size != Disk->Arena.Size) {
+        DiskDereference(Disk);
+        Disk = NULL;
+        *Status = STATUS_INVALID_PARAMETER;
+    }
+    return Disk;
+}
+
+NTSTATUS MountArenaMapIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    struct cm_arena_mapped *Mapped = Irp->AssociatedIrp.SystemBuffer;
+    NTSTATUS Status;
+    DISK *Disk = FindForArena(Server, Irp, &Status);
+
+    UNREFERENCED_PARAMETER(Stack);
+    if (Disk == NULL)
+        return Status;
+    Status = ArenaMap(Disk, Irp, Mapped);
+    if (NT_SUCCESS(Status))
+        Irp->IoStatus.Information = sizeof(*Mapped);
+    DiskDereference(Disk);
+    return Status;
+}
+
+NTSTATUS MountArenaLendIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    NTSTATUS Status;
+    DISK *Disk = FindForArena(Server, Irp, &Status);
+
+    UNREFERENCED_PARAMETER(Stack);
+    if (Disk == NULL)
+        return Status;
+    Status = ArenaLend(Disk, Irp);
+    DiskDereference(Disk);
+    return Status;
+}
+
+static VOID FillEntry(const DISK *Disk, struct cm_list_entry *Entry)
+{
+    Entry->disk_id = Disk->Id;
+    Entry->size = Disk->Size;
+    Entry->number = Disk->Number;
+    Entry->sector_size = Disk->SectorSize;
+    Entry->flags = (Disk->ReadOnly ? CM_MOUNT_READ_ONLY : 0) | (Disk->CanTrim ? CM_MOUNT_TRIM : 0);
+    Entry->queue_depth = Disk->Queue.Depth;
+    Entry->slot_size = Disk->Queue.SlotSize;
+    Entry->owner_pid = Disk->OwnerPid;
+    RtlCopyMemory(Entry->image_name, Disk->ImageName, sizeof(Entry->image_name));
+}
+
+NTSTATUS MountListIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    struct cm_list *List = Irp->AssociatedIrp.SystemBuffer;
+    struct cm_list_entry *Entries = (struct cm_list_entry *)(List + 1);
+    ULONG Room = (Stack->Parameters.DeviceIoControl.OutputBufferLength - sizeof(*List)) /
+                 sizeof(*Entries);
+    ULONG Total = 0, Count = 0;
+    PLIST_ENTRY Link;
+    KIRQL Irql;
+
+    UNREFERENCED_PARAMETER(Server);
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    for (Link = Driver.Disks.Flink; Link != &Driver.Disks; Link = Link->Flink) {
+        if (Count < Room)
+            FillEntry(CONTAINING_RECORD(Link, DISK, Link), &Entries[Count++]);
+        Total++;
+    }
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    List->total = Total;
+    List->count = Count;
+    Irp->IoStatus.Information = sizeof(*List) + Count * sizeof(*Entries);
+    return Count < Total ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS;
+}
+
+NTSTATUS MountStatsIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    const struct cm_stats_of *Of = Irp->AssociatedIrp.SystemBuffer;
+    DISK *Disk = DiskFind(Of->disk_id, NULL);
+
+    UNREFERENCED_PARAMETER(Server);
+    UNREFERENCED_PARAMETER(Stack);
+    if (Disk == NULL)
+        return STATUS_NOT_FOUND;
+    QueueGetStats(Disk, Irp->AssociatedIrp.SystemBuffer);
+    Irp->IoStatus.Information = sizeof(struct cm_stats);
+    DiskDereference(Disk);
+    return STATUS_SUCCESS;
+}
