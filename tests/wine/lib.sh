@@ -10,7 +10,7 @@
 #   wine_start; driver_install driver/CoreMnt.sys; driver_start    a fresh Wine with the driver running
 #   win cli/coremnt.exe list                       run a program of the Windows build, and wait
 #   win_background NAME cli/coremnt.exe mount ...  start one; its output goes to NAME.out
-#   driver_check                                   has the driver crashed since wine_start?
+#   driver_check 0                                 has the driver crashed since wine_start (0) or a driver_mark?
 #   wine_stop                                      always, also on failure: set a trap
 #
 # COREMNT_BUILD    folder of the Windows build     (default: build/windows-x64)
@@ -211,9 +211,9 @@ driver_log() {
 
 driver_crash_pattern='wine: Unhandled |KeBugCheckEx|unimplemented function|stack overflow|err:virtual:'
 
-# driver_check [MARK]: fails, with the log and the source lines, if the driver crashed since.
+# driver_check MARK: fails, with the log and the source lines, if the driver crashed since.
 driver_check() {
-    local mark=${1:-0}
+    local mark=$1
     tail -n "+$((mark + 1))" "$wine_log" | grep -Eq "$driver_crash_pattern" || return 0
     {
         say 'The driver crashed. Its log:'
