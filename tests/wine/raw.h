@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * raw.h - talking to CoreMnt.sys directly, without the library: for tests that need servers which
+ * misbehave, or none at all. Used by the test programs of this folder only.
+ *
+ * Functions return a Win32 error, ERROR_SUCCESS when all is well; what cannot fail in a sane test
+ * ends the program with a sentence instead.
+ */
+#ifndef CM_TESTS_WINE_RAW_H
+#define CM_TESTS_WINE_RAW_H
+
+#include <windows.h>
+
+#include "abi/coremnt_abi.h"
+
+/* -- single calls ------------------------------------------------------------------------------ */
+
+/* \\.\CoreMnt, overlapped; ends the program if the driver is not there. */
+HANDLE raw_open_control(void);
+
+/* An ioctl on an overlapped handle; waits for its end. `got` may be NULL. */
+DWORD raw_ioctl(HANDLE handle, DWORD code, const void *in, DWORD in_size, void *out, DWORD out_size,
+                DWORD *got);
+
+/* READ or WRITE of an overlapped handle at an explicit offset; waits for its end. */
+DWORD raw_read(HANDLE handle, void *buffer, DWORD length, int64_t offset, DWORD *got);
+DWORD raw_write(HANDLE handle, const void *buffer, DWORD length, int64_t offset, DWORD *got);
+
+/* -- a disk ------------------------------------------------------------------------------------ */
+
+struct raw_disk {
+    HANDLE control;
+    struct cm_mount mount; /* as it was asked for */
+    struct cm_mounted mounted;
+    unsigned char *arena;
+    WCHAR letter[3]; /* what opens it; "" : none */
+};
+
+/* Sound values for a disk of this size; change what the test is about. */
+void raw_mount_defaults(struct cm_mount *mount, uint64_t size);
+
+DWORD raw_mount(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk);
+DWORD raw_map_arena(struct raw_disk *disk);
+
+/* Both of the above and a letter (the first free one from the end); ends the program on failure. */
+void raw_attach(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk);
+DWORD raw_unmount(struct raw_disk *disk, uint32_t flags, uint32_t own_handles);
+
+/* Take the letter away and unmap the arena; the driver's side is removed by force if it is there. */
+void raw_detach(struct raw_disk *disk);
+
+/* The disk's device for data, overlapped; ends the program on failure. */
+HANDLE raw_open_disk(const struct raw_disk *disk);
+
+void raw_get_stats(const struct raw_disk *disk, struct cm_stats *stats);
+
+/* One exchange. `requests` has room for `max`; *count: how many came. */
+DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies, uint32_t reply_count,
+                   uint32_t flags, struct cm_request *requests, uint32_t max, uint32_t *count);
+
+static inline void *raw_slot(const struct raw_disk *disk, uint64_t tag)
+{
+    return disk->arena + (size_t)CM_TAG_SLOT(tag) * disk->mount.slot_size;
+}
+
+/* -- a server ---------------------------------------------------------------------------------- */
+
+/*
+ * A thread that serves a disk from memory of `backing_size` bytes, which the disk's bytes are mapped to
+ * modulo that size. `answer`, if not NULL, sees every request first and may decide its status; it returns
+ * 0 to leave the request unanswered.
+ */
+struct raw_server {
+    struct raw_disk *disk;
+    unsigned char *backing;
+    uint64_t backing_size;
+    int (*answer)(struct raw_server *server, const struct cm_request *request,
+                  struct cm_reply *reply);
+    void *context;
+    LONG volatile flushes, trims, fua_writes;
+    LONG volatile stop;
+    DWORD ended_with; /* the error of the exchange that ended it */
+    HANDLE thread;
+};
+
+void raw_server_start(struct raw_server *server, struct raw_disk *disk, uint64_t backing_size);
+/* Remove the disk by force, wait for the thread, free the memory. */
+void raw_server_stop(struct raw_server *server);
+
+/* The data and the reply for a request, as an honest server has them. */
+void raw_serve(struct raw_server *server, const struct cm_request *request, struct cm_reply *reply);
+
+/* -- other processes ----------------------------------------------------------------------------- */
+
+/* This program again, with arguments; the caller closes or kills the process. */
+HANDLE raw_spawn(const char *arguments);
+
+#endif
