@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) && defined(__USE_MINGW_ANSI_STDIO)
-#define CM_PRINTF(format, first) __attribute__((format(gnu_printf, format, first)))
+#define CM_PRINTF(at, first) __attribute__((format(gnu_printf, at, first)))
 #elif defined(__GNUC__)
-#define CM_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define CM_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
-#define CM_PRINTF(format, first)
+#define CM_PRINTF(at, first)
 #endif
 
 /* Record a sentence for cm_last_error() and return `error`: `return cm_fail(CM_EINVAL, "...")`. */
