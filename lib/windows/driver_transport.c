@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver_transport.c - requests from CoreMnt.sys, by the EXCHANGE ioctl.
+ *
+ * Hot: exchange() is called by every thread of the pool for every batch of requests; it allocates
+ * nothing and takes one lock for a few instructions. The rest is called by disk.c while a disk is
+ * made and taken down.
+ *
+ * Lock order: none; `lock` is a leaf.
+ */
+#include "lib/windows/driver_transport.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+#include "lib/core/error_internal.h"
+#include "lib/windows/arena.h"
+#include "lib/windows/control.h"
+
+#include <coremnt/error.h>
+
+/* The buffers of one exchange under way; each belongs to one thread at a time. */
+struct call {
+    struct call *next;        /* lock: on the free list */
+    OVERLAPPED overlapped;    /* with an event of its own: threads that wait for the handle itself
+                               * lose wake-ups (microsoft/ebpf-for-windows issue 3325) */
+    struct cm_exchange *in;   /* replies follow; room for queue_depth */
+    struct cm_exchanged *out; /* requests follow; room for queue_depth */
+};
+
+struct driver_transport {
+    struct cm_transport base;
+    HANDLE control;
+    uint64_t disk_id;
+    struct cm_arena_share *arena;
+    HANDLE stop_event; /* manual: set once the transport is stopped */
+    volatile LONG stopped;
+    volatile LONG driver_lost;
+    SRWLOCK lock;
+    struct call *free_calls; /* lock */
+};
+
+static struct driver_transport *of(struct cm_transport *transport)
+{
+    return (struct driver_transport *)transport; /* base is the first field */
+}
+
+/* -- calls ------------------------------------------------------------------------------------- */
+
+static void call_free(struct call *call)
+{
+    if (call->overlapped.hEvent != NULL)
+        CloseHandle(call->overlapped.hEvent);
+    free(call->in);
+    free(call->out);
+    free(call);
+}
+
+static struct call *call_new(uint32_t queue_depth)
+{
+    struct call *call = calloc(1, sizeof(*call));
+
+    if (call == NULL)
+        return NULL;
+    call->in = calloc(1, sizeof(*call->in) + queue_depth * sizeof(struct cm_reply));
+    call->out = calloc(1, sizeof(*call->out) + queue_depth * sizeof(struct cm_request));
+    call->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (call->in != NULL && call->out != NULL && call->overlapped.hEvent != NULL)
+        return call;
+    call_free(call);
+    return NULL;
+}
+
+static void call_put(struct driver_transport *t, struct call *call)
+{
+    AcquireSRWLockExclusive(&t->lock);
+    call->next = t->free_calls;
+    t->free_calls = call;
+    ReleaseSRWLockExclusive(&t->lock);
+}
+
+/* Last in, first out: the buffers that are in the cache. Makes one only when there are more callers
+ * than announced. */
+static struct call *call_get(struct driver_transport *t)
+{
+    struct call *call;
+
+    AcquireSRWLockExclusive(&t->lock);
+    call = t->free_calls;
+    if (call != NULL)
+        t->free_calls = call->next;
+    ReleaseSRWLockExclusive(&t->lock);
+    return call != NULL ? call : call_new(t->base.queue_depth);
+}
+
+/* -- exchange ---------------------------------------------------------------------------------- */
+
+/* One DeviceIoControl, waited for. It ends when there is a request, when the disk goes, or when
+ * stop() finds that the driver does not end it. */
+static DWORD send_call(struct driver_transport *t, struct call *call, DWORD in_size, DWORD out_size,
+                       DWORD *bytes)
+{
+    HANDLE events[2] = {call->overlapped.hEvent, t->stop_event};
+    DWORD error;
+
+    if (DeviceIoControl(t->control, CM_IOCTL_EXCHANGE, call->in, in_size, call->out, out_size,
+                        bytes, &call->overlapped))
+        return 0;
+    error = GetLastError();
+    if (error != ERROR_IO_PENDING)
+        return error;
+    if (WaitForMultipleObjects(2, events, FALSE, INFINITE) != WAIT_OBJECT_0)
+        CancelIoEx(t->control, &call->overlapped);
+    return GetOverlappedResult(t->control, &call->overlapped, bytes, TRUE) ? 0 : GetLastError();
+}
+
+static int to_error(struct driver_transport *t, DWORD error)
+{
+    switch (error) {
+    case 0:
+        return 0;
+    case ERROR_DEVICE_REMOVED: /* STATUS_DEVICE_REMOVED: unmounted while we served */
+    case ERROR_NOT_FOUND:      /* STATUS_NOT_FOUND: unmounted before */
+        return CM_EGONE;
+    case ERROR_REQUEST_ABORTED: /* STATUS_REQUEST_ABORTED: a reply was refused */
+    case ERROR_INVALID_PARAMETER:
+        return CM_EPROTO;
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_NO_SYSTEM_RESOURCES:
+    case ERROR_NOT_ENOUGH_QUOTA:
+    case ERROR_WORKING_SET_QUOTA:
+        return CM_ENOMEM; /* the I/O manager's: the driver has not seen the call */
+    default:
+        break;
+    }
+    if (!cm_control_driver_gone(error))
+        return CM_EIO;
+    InterlockedExchange(&t->driver_lost, 1);
+    return CM_EGONE;
+}
+
+/* Nothing that the driver writes is trusted to fit: a count that does not match its own length
+ * would have us read requests of an earlier call. */
+static int take_requests(const struct call *call, DWORD bytes, struct cm_request *requests,
+                         uint32_t max_requests, uint32_t *request_count)
+{
+    uint32_t count;
+
+    if (bytes < sizeof(*call->out))
+        return CM_EPROTO;
+    count = call->out->request_count;
+    if (count > max_requests || bytes - sizeof(*call->out) != count * sizeof(*requests))
+        return CM_EPROTO;
+    memcpy(requests, call->out + 1, count * sizeof(*requests));
+    *request_count = count;
+    return 0;
+}
+
+static int exchange(struct cm_transport *transport, const struct cm_reply *replies,
+                    uint32_t reply_count, struct cm_request *requests, uint32_t max_requests,
+                    uint32_t *request_count, int wait)
+{
+    struct driver_transport *t = of(transport);
+    struct call *call;
+    DWORD bytes = 0;
+    DWORD error;
+    int result;
+
+    *request_count = 0;
+    if (t->stopped)
+        return CM_EGONE;
+    if (reply_count > transport->queue_depth)
+        return CM_EPROTO; /* more answers than there can be questions */
+    if (max_requests > transport->queue_depth)
+        max_requests = transport->queue_depth;
+    call = call_get(t);
+    if (call == NULL)
+        return CM_ENOMEM;
+    call->in->disk_id = t->disk_id;
+    call->in->flags = wait ? 0 : CM_EXCHANGE_NO_WAIT;
+    if (reply_count > 0)
+        memcpy(call->in + 1, replies, reply_count * sizeof(*replies));
+    do {
+        call->in->reply_count = reply_count;
+        error = send_call(t, call, (DWORD)(sizeof(*call->in) + reply_count * sizeof(*replies)),
+                          (DWORD)(sizeof(*call->out) + max_requests * sizeof(*requests)), &bytes);
+        reply_count = 0; /* a cancelled call has delivered them */
+    } while (error == ERROR_OPERATION_ABORTED && !t->stopped);
+    if (error == ERROR_OPERATION_ABORTED)
+        error = ERROR_DEVICE_REMOVED;
+    result = to_error(t, error);
+    if (result == 0)
+        result = take_requests(call, bytes, requests, max_requests, request_count);
+    call_put(t, call);
+    return result;
+}
+
+/* -- stop and close ---------------------------------------------------------------------------- */
+
+/*
+ * Removing the disk ends every exchange that waits in the driver. If the driver refuses or does not
+ * answer, the event makes each thread cancel its own call, also one that was only just sent.
+ */
+static void stop(struct cm_transport *transport)
+{
+    struct driver_transport *t = of(transport);
+    struct cm_unmount unmount = {.disk_id = t->disk_id, .flags = CM_UNMOUNT_FORCE};
+
+    if (InterlockedExchange(&t->stopped, 1) != 0)
+        return;
+    cm_control_call(t->control, CM_IOCTL_UNMOUNT, &unmount, sizeof(unmount), NULL, 0, NULL);
+    SetEvent(t->stop_event);
+}
+
+static void close_transport(struct cm_transport *transport)
+{
+    struct driver_transport *t = of(transport);
+
+    while (t->free_calls != NULL) {
+        struct call *call = t->free_calls;
+
+        t->free_calls = call->next;
+        call_free(call);
+    }
+    cm_arena_free(t->arena);
+    if (t->stop_event != NULL)
+        CloseHandle(t->stop_event);
+    if (t->control != INVALID_HANDLE_VALUE)
+        CloseHandle(t->control);
+    free(t);
+}
+
+static const struct cm_transport_ops driver_ops = {
+    .exchange = exchange,
+    .stop = stop,
+    .close = close_transport,
+};
+
+/* -- open -------------------------------------------------------------------------------------- */
+
+static int make_calls(struct driver_transport *t, uint32_t callers)
+{
+    while (callers-- > 0) {
+        struct call *call = call_new(t->base.queue_depth);
+
+        if (call == NULL)
+            return cm_fail(CM_ENOMEM, "no memory to mount the disk.");
+        call_put(t, call);
+    }
+    return 0;
+}
+
+static int mount_disk(struct driver_transport *t, const struct cm_mount *mount, uint64_t features,
+                      struct cm_mounted *mounted)
+{
+    DWORD bytes;
+    DWORD result = cm_control_call(t->control, CM_IOCTL_MOUNT, mount, sizeof(*mount), mounted,
+                                   sizeof(*mounted), &bytes);
+    int error;
+
+    if (result != 0)
+        return cm_control_fail(result, "mount the disk");
+    if (bytes != sizeof(*mounted))
+        return cm_fail(CM_EPROTO, "the driver answers MOUNT with %lu bytes.", (unsigned long)bytes);
+    t->disk_id = mounted->disk_id;
+    error = cm_arena_make(t->control, features, mounted->disk_id, mounted->arena_size, &t->arena);
+    if (error == 0)
+        t->base.arena = cm_arena_address(t->arena);
+    return error;
+}
+
+int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
+                             struct cm_transport **transport, struct cm_mounted *mounted)
+{
+    struct driver_transport *t = calloc(1, sizeof(*t));
+    struct cm_version version;
+    int error;
+
+    *transport = NULL;
+    if (t == NULL)
+        return cm_fail(CM_ENOMEM, "no memory to mount the disk.");
+    t->base.ops = &driver_ops;
+    t->base.slot_size = mount->slot_size;
+    t->base.queue_depth = mount->queue_depth;
+    InitializeSRWLock(&t->lock);
+    error = cm_control_open(&t->control, &version);
+    if (error == 0)
+        error = make_calls(t, callers);
+    if (error == 0) {
+        t->stop_event = CreateEventW(NULL, TRUE, FALSE, NULL);
+        if (t->stop_event == NULL)
+            error = cm_fail(CM_ENOMEM, "no memory to mount the disk.");
+    }
+    if (error == 0)
+        error = mount_disk(t, mount, version.features, mounted);
+    if (error == 0)
+        *transport = &t->base;
+    else
+        close_transport(&t->base); /* closing the handle removes the disk, if it was made */
+    return error;
+}
+
+int cm_driver_transport_share_arena(struct cm_transport *transport)
+{
+    return cm_arena_lend(of(transport)->arena);
+}
+
+int cm_driver_transport_driver_lost(const struct cm_transport *transport)
+{
+    return ((const struct driver_transport *)transport)->driver_lost != 0;
+}

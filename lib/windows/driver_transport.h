@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver_transport.h - the transport whose requests come from CoreMnt.sys.
+ */
+#ifndef CM_DRIVER_TRANSPORT_H
+#define CM_DRIVER_TRANSPORT_H
+
+#include <stdint.h>
+
+#include "abi/coremnt_abi.h"
+#include "lib/core/transport.h"
+
+/*
+ * Make a disk in the driver. It answers nothing yet; the arena's address is known.
+ *
+ * @param callers    Threads that will call exchange() at once; more than that also works.
+ * @param transport  Out: release with its ops, stop() and close().
+ * @param mounted    Out: the disk's id and number.
+ * @return 0, or what cm_control_open() and MOUNT give, with a sentence.
+ */
+int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
+                             struct cm_transport **transport, struct cm_mounted *mounted);
+
+/* Give the driver the arena: from here on the disk answers, so the server must be running. */
+int cm_driver_transport_share_arena(struct cm_transport *transport);
+
+/* After an exchange said CM_EGONE: whether the driver went away, rather than the disk alone. */
+int cm_driver_transport_driver_lost(const struct cm_transport *transport);
+
+#endif

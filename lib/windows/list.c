@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * list.c - which disks there are: cm_list(), cm_get_stats(), and finding one for unmount.c.
+ *
+ * Any thread; each call opens the driver anew.
+ */
+#include "lib/windows/list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/error_internal.h"
+#include "lib/windows/announce.h"
+#include "lib/windows/control.h"
+#include "lib/windows/letter.h"
+#include "lib/windows/wide.h"
+
+#include <coremnt/disk.h>
+
+#define FIRST_ROOM 16u /* disks */
+#define MAX_ROOM 65536u
+
+/* -- all of them ------------------------------------------------------------------------------- */
+
+/* With room for `room` disks; *total tells how many there are. */
+static DWORD list_once(HANDLE control, uint32_t room, struct cm_list **list, uint32_t *total)
+{
+    DWORD size = (DWORD)(sizeof(**list) + room * sizeof(struct cm_list_entry));
+    DWORD bytes;
+    DWORD error;
+
+    *total = 0;
+    *list = malloc(size);
+    if (*list == NULL)
+        return ERROR_NOT_ENOUGH_MEMORY;
+    error = cm_control_call(control, CM_IOCTL_LIST, NULL, 0, *list, size, &bytes);
+    if (bytes >= sizeof(**list))
+        *total = (*list)->total;
+    if (error == 0 && (bytes < sizeof(**list) || (*list)->count > room ||
+                       bytes - sizeof(**list) < (*list)->count * sizeof(struct cm_list_entry)))
+        error = ERROR_INVALID_DATA;
+    if (error != 0) {
+        free(*list);
+        *list = NULL;
+    }
+    return error;
+}
+
+int cm_list_entries(HANDLE control, struct cm_list_entry **entries, uint32_t *count)
+{
+    struct cm_list *list = NULL;
+    uint32_t room = FIRST_ROOM;
+    uint32_t total;
+    DWORD error;
+
+    *entries = NULL;
+    *count = 0;
+    /* Disks come and go between two tries: a little more room than there were. */
+    while ((error = list_once(control, room, &list, &total)) == ERROR_MORE_DATA && room < MAX_ROOM)
+        room = (total > room ? total : room) + FIRST_ROOM;
+    if (error != 0)
+        return cm_control_fail(error, "list the disks");
+    *count = list->count;
+    memmove(list, list + 1, *count * sizeof(**entries));
+    *entries = (struct cm_list_entry *)(void *)list;
+    return 0;
+}
+
+static void describe(const struct cm_list_entry *entry, struct cm_disk_info *info)
+{
+    char device[CM_DEVICE_NAME_SIZE];
+    wchar_t name[CM_IMAGE_NAME_UNITS];
+    uint32_t letters;
+    char letter;
+
+    memset(info, 0, sizeof(*info));
+    info->id = entry->disk_id;
+    info->size = entry->size;
+    info->number = entry->number;
+    info->sector_size = entry->sector_size;
+    info->queue_depth = entry->queue_depth;
+    info->slot_size = entry->slot_size;
+    info->owner_pid = entry->owner_pid;
+    info->read_only = (entry->flags & CM_MOUNT_READ_ONLY) != 0;
+    info->can_trim = (entry->flags & CM_MOUNT_TRIM) != 0;
+    memcpy(name, entry->image_name, sizeof(name));
+    name[CM_IMAGE_NAME_UNITS - 1] = L'\0';
+    cm_wide_to_utf8(name, info->image_name, sizeof(info->image_name));
+    cm_device_name(entry->number, device);
+    letters = cm_letters_of(device);
+    for (letter = 'A'; letters != 0 && (letters & 1u) == 0; letter++)
+        letters >>= 1;
+    if (letters != 0) {
+        info->mount_point[0] = letter;
+        info->mount_point[1] = ':';
+    }
+}
+
+int cm_list(struct cm_disk_info **disks, uint32_t *count)
+{
+    struct cm_list_entry *entries;
+    HANDLE control;
+    uint32_t i;
+    int error;
+
+    *disks = NULL;
+    *count = 0;
+    error = cm_control_open(&control, NULL);
+    if (error != 0)
+        return error;
+    error = cm_list_entries(control, &entries, count);
+    CloseHandle(control);
+    if (error != 0 || *count == 0) {
+        free(entries);
+        return error;
+    }
+    *disks = calloc(*count, sizeof(**disks));
+    for (i = 0; *disks != NULL && i < *count; i++)
+        describe(&entries[i], &(*disks)[i]);
+    free(entries);
+    if (*disks != NULL)
+        return 0;
+    *count = 0;
+    return cm_fail(CM_ENOMEM, "no memory to list the disks.");
+}
+
+/* -- one of them ------------------------------------------------------------------------------- */
+
+/* What the user typed: an id (*letter is '\0') or a letter's disk number. */
+static int parse_which(const char *which, uint64_t *id, uint32_t *number, char *letter)
+{
+    char *end;
+    int error;
+
+    *letter = '\0';
+    if (which[0] >= '0' && which[0] <= '9') {
+        *id = strtoull(which, &end, 10);
+        return *end == '\0' ? 0
+                            : cm_fail(CM_EINVAL,
+                                      "\"%.40s\" is neither a drive letter nor a disk's "
+                                      "id. \"coremnt list\" shows both.",
+                                      which);
+    }
+    error = cm_letter_parse(which, letter);
+    return error != 0 ? error : cm_letter_disk_number(*letter, number);
+}
+
+int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry, char *dead_letter)
+{
+    struct cm_list_entry *entries;
+    uint64_t id = 0;
+    uint32_t number = 0;
+    uint32_t count;
+    uint32_t i;
+    char letter;
+    int error = parse_which(which, &id, &number, &letter);
+
+    *dead_letter = '\0';
+    if (error == 0)
+        error = cm_list_entries(control, &entries, &count);
+    if (error != 0)
+        return error;
+    for (i = 0; i < count; i++) {
+        if (letter != '\0' ? entries[i].number == number : entries[i].disk_id == id)
+            break;
+    }
+    if (i < count)
+        *entry = entries[i];
+    free(entries);
+    if (i < count)
+        return 0;
+    *dead_letter = letter;
+    if (letter != '\0')
+        return cm_fail(CM_ENOENT,
+                       "%c: is the letter of a disk that is no longer there: its program has "
+                       "ended. \"coremnt unmount %c:\" takes the letter away.",
+                       letter, letter);
+    return cm_fail(CM_ENOENT, "there is no disk with the id %s.", which);
+}
+
+static int is_listed(const struct cm_list_entry *entries, uint32_t count, uint32_t number)
+{
+    uint32_t i;
+
+    for (i = 0; i < count; i++) {
+        if (entries[i].number == number)
+            return 1;
+    }
+    return 0;
+}
+
+/* The letters are read before the list: a letter comes after its disk, so one that is new meanwhile
+ * is not taken for dead. */
+void cm_list_remove_dead_letters(HANDLE control)
+{
+    struct cm_list_entry *entries;
+    uint32_t numbers[26];
+    uint32_t letters = 0;
+    uint32_t count;
+    uint32_t i;
+
+    for (i = 0; i < 26; i++) {
+        if (cm_letter_disk_number((char)('A' + i), &numbers[i]) == 0)
+            letters |= 1u << i;
+    }
+    if (letters == 0 || cm_list_entries(control, &entries, &count) != 0)
+        return;
+    for (i = 0; i < 26; i++) {
+        char device[CM_DEVICE_NAME_SIZE];
+
+        if ((letters & (1u << i)) == 0 || is_listed(entries, count, numbers[i]))
+            continue;
+        cm_device_name(numbers[i], device);
+        if (cm_letter_remove((char)('A' + i), device) == 0)
+            cm_announce_letter((char)('A' + i), 0);
+    }
+    free(entries);
+}
+
+int cm_get_stats(const char *which, struct cm_stats *stats)
+{
+    struct cm_stats_of of = {0};
+    struct cm_list_entry entry;
+    HANDLE control;
+    DWORD bytes;
+    DWORD result;
+    char dead;
+    int error;
+
+    memset(stats, 0, sizeof(*stats));
+    error = cm_control_open(&control, NULL);
+    if (error != 0)
+        return error;
+    error = cm_list_find(control, which, &entry, &dead);
+    if (error == 0) {
+        of.disk_id = entry.disk_id;
+        result = cm_control_call(control, CM_IOCTL_STATS, &of, sizeof(of), stats, sizeof(*stats),
+                                 &bytes);
+        if (result == 0 && bytes != sizeof(*stats))
+            result = ERROR_INVALID_DATA;
+        if (result != 0)
+            error = cm_control_fail(result, "read the disk's counters");
+    }
+    CloseHandle(control);
+    return error;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * list.h - finding a disk of this system by what people call it.
+ */
+#ifndef CM_WINDOWS_LIST_H
+#define CM_WINDOWS_LIST_H
+
+#include <stdint.h>
+#include <windows.h>
+
+#include "abi/coremnt_abi.h"
+
+/* All disks; free() the array. 0, or of the call, with a sentence. */
+int cm_list_entries(HANDLE control, struct cm_list_entry **entries, uint32_t *count);
+
+/*
+ * The disk that `which` names: a letter, or an id in decimal.
+ *
+ * @param dead_letter  Out: a letter that points to a CoreMnt disk that is no longer there, or '\0';
+ *                     with CM_ENOENT.
+ * @return 0, CM_EINVAL, CM_ENOENT, or of the call, with a sentence.
+ */
+int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry, char *dead_letter);
+
+/* Take away the letters of CoreMnt disks that are no longer there: their server was killed before
+ * it could. */
+void cm_list_remove_dead_letters(HANDLE control);
+
+#endif

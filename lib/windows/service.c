@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * service.c - CoreMnt.sys as a Windows service: the calls of <coremnt/driver.h>.
+ *
+ * Called by `coremnt driver`, by installers, and by control.c when the device is not there. Any
+ * thread; each call opens the service manager anew, for nothing may be kept open: a service is only
+ * removed when its last handle is closed.
+ */
+#include "lib/windows/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+#include "abi/coremnt_abi.h"
+#include "lib/core/error_internal.h"
+#include "lib/core/os.h"
+#include "lib/windows/control.h"
+#include "lib/windows/wide.h"
+
+#include <coremnt/disk.h>
+#include <coremnt/driver.h>
+
+#ifndef ERROR_INVALID_IMAGE_HASH
+#define ERROR_INVALID_IMAGE_HASH 577L
+#endif
+
+#define SERVICE L"" CM_SERVICE_NAME
+#define STATE_TIMEOUT_MS 15000u
+#define STATE_POLL_MS 50u
+#define MAX_PATH_UNITS 520u
+
+/* -- errors ------------------------------------------------------------------------------------ */
+
+/* What the loader's refusals mean for people. The numbers are those of StartService(). */
+static int fail_start(DWORD error)
+{
+    char text[256];
+
+    switch (error) {
+    case ERROR_INVALID_IMAGE_HASH:
+        return cm_fail(CM_EIO, "Windows refuses CoreMnt.sys: it is not signed by someone whom this "
+                               "system trusts. On a test system: \"bcdedit /set testsigning on\", "
+                               "and restart.");
+    case ERROR_DRIVER_BLOCKED:
+        return cm_fail(CM_EIO, "Windows refuses CoreMnt.sys: a policy blocks it.");
+    case ERROR_BAD_EXE_FORMAT:
+        return cm_fail(CM_EIO, "Windows refuses CoreMnt.sys: it was built for another processor. "
+                               "Install the one for this system (x64 or x86).");
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND:
+    case ERROR_DLL_INIT_FAILED: /* what Wine says of a missing file */
+        return cm_fail(CM_EIO, "CoreMnt.sys is not where it was installed from, or does not load. "
+                               "\"coremnt driver status\" shows the path.");
+    case ERROR_SERVICE_DISABLED:
+        return cm_fail(CM_EIO, "the service CoreMnt is disabled. \"sc config CoreMnt start= "
+                               "demand\" enables it.");
+    case ERROR_ACCESS_DENIED:
+        return cm_fail(CM_EACCES, "no right to start the driver: run this as administrator.");
+    default:
+        cm_os_error_text(error, text, sizeof(text));
+        return cm_fail(CM_EIO, "the driver does not start: %s (Win32 error %lu).", text,
+                       (unsigned long)error);
+    }
+}
+
+static int fail_service(DWORD error, const char *doing)
+{
+    char text[256];
+
+    switch (error) {
+    case ERROR_ACCESS_DENIED:
+        return cm_fail(CM_EACCES, "no right to %s: run this as administrator.", doing);
+    case ERROR_SERVICE_DOES_NOT_EXIST:
+        return cm_fail(CM_ENODRIVER, "the driver CoreMnt is not installed. Install it with "
+                                     "\"coremnt driver install\".");
+    case ERROR_SERVICE_EXISTS:
+        return cm_fail(CM_EEXIST, "the driver CoreMnt is installed already. \"coremnt driver "
+                                  "status\" shows where; \"coremnt driver remove\" removes it.");
+    case ERROR_SERVICE_MARKED_FOR_DELETE:
+        return cm_fail(CM_EBUSY,
+                       "the driver CoreMnt is being removed. Close all programs that show "
+                       "services, or restart Windows.");
+    default:
+        cm_os_error_text(error, text, sizeof(text));
+        return cm_fail(CM_EIO, "cannot %s: %s (Win32 error %lu).", doing, text,
+                       (unsigned long)error);
+    }
+}
+
+/* -- handles and states ------------------------------------------------------------------------ */
+
+static int open_service(DWORD access, const char *doing, SC_HANDLE *service)
+{
+    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+    DWORD error = 0;
+
+    *service = NULL;
+    if (manager == NULL)
+        return fail_service(GetLastError(), doing);
+    *service = OpenServiceW(manager, SERVICE, access);
+    if (*service == NULL)
+        error = GetLastError();
+    CloseServiceHandle(manager);
+    return error == 0 ? 0 : fail_service(error, doing);
+}
+
+static int state_of(DWORD current)
+{
+    switch (current) {
+    case SERVICE_RUNNING:
+        return CM_DRIVER_RUNNING;
+    case SERVICE_START_PENDING:
+        return CM_DRIVER_STARTING;
+    case SERVICE_STOP_PENDING:
+        return CM_DRIVER_STOPPING;
+    default:
+        return CM_DRIVER_STOPPED;
+    }
+}
+
+static int query_state(SC_HANDLE service, int *state)
+{
+    SERVICE_STATUS status;
+
+    if (!QueryServiceStatus(service, &status))
+        return fail_service(GetLastError(), "ask for the driver's state");
+    *state = state_of(status.dwCurrentState);
+    return 0;
+}
+
+static int wait_for_state(SC_HANDLE service, int wanted)
+{
+    uint32_t waited;
+
+    for (waited = 0; waited < STATE_TIMEOUT_MS; waited += STATE_POLL_MS) {
+        int state;
+        int error = query_state(service, &state);
+
+        if (error != 0)
+            return error;
+        if (state == wanted)
+            return 0;
+        cm_os_sleep_ms(STATE_POLL_MS);
+    }
+    return CM_ETIMEDOUT;
+}
+
+int cm_service_state(int *state)
+{
+    SC_HANDLE service;
+    int error = open_service(SERVICE_QUERY_STATUS, "ask for the driver's state", &service);
+
+    *state = CM_DRIVER_NOT_INSTALLED;
+    if (error == CM_ENODRIVER)
+        return 0;
+    if (error != 0)
+        return error;
+    error = query_state(service, state);
+    CloseServiceHandle(service);
+    return error;
+}
+
+/* -- install and remove ------------------------------------------------------------------------ */
+
+static int default_path(wchar_t *path, DWORD units)
+{
+    static const wchar_t name[] = L"CoreMnt.sys";
+    DWORD length = GetModuleFileNameW(NULL, path, units);
+    wchar_t *slash;
+
+    if (length == 0 || length >= units)
+        return cm_fail(CM_EIO, "cannot find out where this program lies.");
+    slash = wcsrchr(path, L'\\');
+    slash = slash != NULL ? slash + 1 : path;
+    if ((size_t)(slash - path) + sizeof(name) / sizeof(name[0]) > units)
+        return cm_fail(CM_EINVAL, "the path of CoreMnt.sys is too long.");
+    memcpy(slash, name, sizeof(name));
+    return 0;
+}
+
+/* The absolute path of the file to install, which must exist. */
+static int driver_path(const char *sys_path, wchar_t *path, DWORD units)
+{
+    wchar_t given[MAX_PATH_UNITS];
+    char shown[3 * MAX_PATH_UNITS];
+    DWORD attributes;
+    int error = 0;
+
+    if (sys_path == NULL) {
+        error = default_path(path, units);
+    } else {
+        error = cm_wide_from_utf8(sys_path, given, MAX_PATH_UNITS);
+        if (error == 0) {
+            DWORD length = GetFullPathNameW(given, units, path, NULL);
+
+            if (length == 0 || length >= units)
+                error = cm_fail(CM_EINVAL, "the path %s is too long.", sys_path);
+        }
+    }
+    if (error != 0)
+        return error;
+    attributes = GetFileAttributesW(path);
+    if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) == 0)
+        return 0;
+    cm_wide_to_utf8(path, shown, sizeof(shown));
+    return cm_fail(CM_ENOENT, "there is no file %s. Give the path of CoreMnt.sys.", shown);
+}
+
+int cm_driver_install(const char *sys_path)
+{
+    wchar_t path[MAX_PATH_UNITS];
+    SC_HANDLE manager;
+    SC_HANDLE service;
+    DWORD result = 0;
+    int error = driver_path(sys_path, path, MAX_PATH_UNITS);
+
+    if (error != 0)
+        return error;
+    manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CREATE_SERVICE);
+    if (manager == NULL)
+        return fail_service(GetLastError(), "install the driver");
+    service = CreateServiceW(manager, SERVICE, L"CoreMnt virtual disks", SERVICE_QUERY_STATUS,
+                             SERVICE_KERNEL_DRIVER, SERVICE_DEMAND_START, SERVICE_ERROR_NORMAL,
+                             path, NULL, NULL, NULL, NULL, NULL);
+    if (service == NULL)
+        result = GetLastError();
+    else
+        CloseServiceHandle(service);
+    CloseServiceHandle(manager);
+    return result == 0 ? 0 : fail_service(result, "install the driver");
+}
+
+int cm_driver_remove(void)
+{
+    SC_HANDLE service;
+    int state;
+    int error = open_service(SERVICE_QUERY_STATUS | DELETE, "remove the driver", &service);
+
+    if (error != 0)
+        return error;
+    error = query_state(service, &state);
+    if (error == 0 && state != CM_DRIVER_STOPPED)
+        error = cm_fail(CM_EBUSY, "the driver runs. Stop it first with \"coremnt driver stop\".");
+    if (error == 0 && !DeleteService(service)) {
+        DWORD result = GetLastError();
+
+        /* Somebody asked for it already; it goes when the last handle is closed. */
+        if (result != ERROR_SERVICE_MARKED_FOR_DELETE)
+            error = fail_service(result, "remove the driver");
+    }
+    CloseServiceHandle(service);
+    return error;
+}
+
+/* -- start and stop ---------------------------------------------------------------------------- */
+
+int cm_driver_start(void)
+{
+    SC_HANDLE service;
+    int error = open_service(SERVICE_QUERY_STATUS | SERVICE_START, "start the driver", &service);
+
+    if (error != 0)
+        return error;
+    if (!StartServiceW(service, 0, NULL)) {
+        DWORD result = GetLastError();
+
+        if (result != ERROR_SERVICE_ALREADY_RUNNING)
+            error = fail_start(result);
+    }
+    if (error == 0)
+        error = wait_for_state(service, CM_DRIVER_RUNNING);
+    if (error == CM_ETIMEDOUT)
+        error = cm_fail(CM_EIO, "the driver has not started within %u seconds.",
+                        STATE_TIMEOUT_MS / 1000u);
+    CloseServiceHandle(service);
+    return error;
+}
+
+/* With disks mounted: refuse, or take them away. A driver that does not answer has none to lose. */
+static int clear_disks(int force)
+{
+    struct cm_disk_info *disks;
+    uint32_t count;
+    uint32_t i;
+    int error = cm_list(&disks, &count);
+
+    if (error == CM_EVERSION && !force)
+        return cm_fail(CM_EBUSY, "the driver is of another version, so this program cannot see "
+                                 "whether disks are mounted. Stop with --force: what is not "
+                                 "written then is lost.");
+    if (error != 0 || count == 0)
+        return 0;
+    for (i = 0; force && i < count; i++) {
+        char which[24];
+
+        snprintf(which, sizeof(which), "%llu", (unsigned long long)disks[i].id);
+        cm_unmount(which, CM_UNMOUNT_FORCED, 0);
+    }
+    if (!force)
+        cm_fail(CM_EBUSY,
+                "%u disk%s mounted%s%s. Unmount %s first, or stop with --force: what is not "
+                "written then is lost.",
+                (unsigned)count, count == 1 ? " is" : "s are",
+                disks[0].mount_point[0] != '\0' ? ", the first as " : "", disks[0].mount_point,
+                count == 1 ? "it" : "them");
+    cm_free(disks);
+    return force ? 0 : CM_EBUSY;
+}
+
+int cm_driver_stop(int force)
+{
+    SERVICE_STATUS status;
+    SC_HANDLE service;
+    int state;
+    int error = open_service(SERVICE_QUERY_STATUS | SERVICE_STOP, "stop the driver", &service);
+
+    if (error != 0)
+        return error;
+    error = query_state(service, &state);
+    if (error == 0 && state == CM_DRIVER_RUNNING)
+        error = clear_disks(force);
+    if (error == 0 && state != CM_DRIVER_STOPPED &&
+        !ControlService(service, SERVICE_CONTROL_STOP, &status)) {
+        DWORD result = GetLastError();
+
+        if (result != ERROR_SERVICE_NOT_ACTIVE && result != ERROR_SERVICE_CANNOT_ACCEPT_CTRL)
+            error = fail_service(result, "stop the driver");
+    }
+    if (error == 0)
+        error = wait_for_state(service, CM_DRIVER_STOPPED);
+    /* NT unloads a driver when the last handle on its devices is closed, not before. */
+    if (error == CM_ETIMEDOUT)
+        cm_fail(error, "the driver is stopping, but a program still has it or one of its disks "
+                       "open. It ends when that program does.");
+    CloseServiceHandle(service);
+    return error;
+}
+
+/* -- status ------------------------------------------------------------------------------------ */
+
+static int query_path(SC_HANDLE service, char *path, size_t size)
+{
+    QUERY_SERVICE_CONFIGW *config;
+    DWORD needed = 0;
+    int error = 0;
+
+    QueryServiceConfigW(service, NULL, 0, &needed);
+    config = calloc(1, (size_t)needed + sizeof(*config));
+    if (config == NULL)
+        return cm_fail(CM_ENOMEM, "no memory for the driver's path.");
+    if (QueryServiceConfigW(service, config, needed + (DWORD)sizeof(*config), &needed))
+        cm_wide_to_utf8(config->lpBinaryPathName, path, size);
+    else
+        error = fail_service(GetLastError(), "ask for the driver's path");
+    free(config);
+    return error;
+}
+
+/* The service runs: does the device answer, and in which version? */
+static int query_device(struct cm_driver_status *status)
+{
+    struct cm_version version;
+    HANDLE control;
+    int error = cm_control_open_any(&control, &version);
+
+    if (error == CM_EACCES)
+        return error;
+    if (error != 0) {
+        status->state = CM_DRIVER_NOT_ANSWERING;
+        return 0;
+    }
+    CloseHandle(control);
+    status->abi_version = version.abi_version;
+    status->version = version.driver_version;
+    return 0;
+}
+
+int cm_driver_get_status(struct cm_driver_status *status)
+{
+    SC_HANDLE service;
+    int error;
+
+    memset(status, 0, sizeof(*status));
+    status->library_abi_version = CM_ABI_VERSION;
+    error = open_service(SERVICE_QUERY_STATUS | SERVICE_QUERY_CONFIG, "ask for the driver's state",
+                         &service);
+    if (error == CM_ENODRIVER)
+        return 0;
+    if (error != 0)
+        return error;
+    error = query_state(service, &status->state);
+    if (error == 0)
+        error = query_path(service, status->path, sizeof(status->path));
+    CloseServiceHandle(service);
+    if (error == 0 && status->state == CM_DRIVER_RUNNING)
+        error = query_device(status);
+    return error;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unmount.c - cm_unmount(): flush, lock, dismount, letter away, tell the others, remove the disk.
+ *
+ * Any thread but one that serves a disk: every step makes the file system write to the disk, so it
+ * ends only while the disk is being served. All waits are bounded.
+ *
+ * The order is the article's, with one difference: the volume's handle, and with it the lock, is
+ * kept until the disk has gone, so that nothing can mount the volume again in between.
+ *
+ *      open - flush - lock - dismount - letter away - broadcast - UNMOUNT - close
+ *
+ * Up to the last step it can be taken back, and is, when the disk turns out to be in use: closing
+ * the handle unlocks the volume, the next access mounts it again, and the letter is put back.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <windows.h>
+
+#include "abi/coremnt_abi.h"
+#include "lib/core/error_internal.h"
+#include "lib/core/os.h"
+#include "lib/windows/announce.h"
+#include "lib/windows/control.h"
+#include "lib/windows/letter.h"
+#include "lib/windows/list.h"
+#include "lib/windows/volume.h"
+
+#include <coremnt/disk.h>
+
+#define RETRY_MS 100u
+#define MIN_STEP_MS 5000u /* "one try" must still let a disk answer */
+
+struct unmount {
+    HANDLE control;
+    struct cm_list_entry disk;
+    char device[CM_DEVICE_NAME_SIZE];
+    char name[40]; /* for sentences: "Z:" or "the disk 123" */
+    uint32_t letters;
+    int forced;
+    uint64_t deadline_ns;
+    struct cm_volume *volume;
+    int opened;
+};
+
+static uint32_t remaining_ms(const struct unmount *u)
+{
+    uint64_t now = cm_os_now_ns();
+
+    return now >= u->deadline_ns ? 0 : (uint32_t)((u->deadline_ns - now) / 1000000u);
+}
+
+static DWORD step(struct unmount *u, enum cm_volume_step what)
+{
+    uint32_t ms = remaining_ms(u);
+
+    return cm_volume_do(u->volume, what, ms > MIN_STEP_MS ? ms : MIN_STEP_MS);
+}
+
+static int fail_step(const struct unmount *u, DWORD error, const char *doing)
+{
+    char text[256];
+
+    if (error == WAIT_TIMEOUT)
+        return cm_fail(
+            CM_ETIMEDOUT,
+            "cannot %s %s: it does not answer in time. The program that serves it (process "
+            "%u) may hang; --force removes the disk, and what is not written is lost.",
+            doing, u->name, (unsigned)u->disk.owner_pid);
+    if (error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION)
+        return cm_fail(CM_EBUSY,
+                       "%s is in use. Close the programs and files that use it, or use --force, "
+                       "which takes it away from them.",
+                       u->name);
+    cm_os_error_text(error, text, sizeof(text));
+    return cm_fail(CM_EIO, "cannot %s %s: %s (Win32 error %lu).", doing, u->name, text,
+                   (unsigned long)error);
+}
+
+/* -- the volume -------------------------------------------------------------------------------- */
+
+static int open_volume(struct unmount *u)
+{
+    DWORD error = step(u, CM_VOLUME_OPEN);
+
+    u->opened = error == 0;
+    if (error == 0 || u->forced)
+        return 0;
+    if (error == WAIT_TIMEOUT || error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION)
+        return fail_step(u, error, "open");
+    /* No file system could read the disk well enough to mount it. So none has files open on it or
+     * anything to write; the driver still refuses if somebody has the disk itself open. */
+    return 0;
+}
+
+static int flush_volume(struct unmount *u)
+{
+    DWORD error = step(u, CM_VOLUME_FLUSH);
+
+    return error == 0 || u->forced ? 0 : fail_step(u, error, "flush");
+}
+
+/* A lock is refused as long as anybody has a file open. */
+static int lock_volume(struct unmount *u)
+{
+    DWORD error = step(u, CM_VOLUME_LOCK);
+
+    while (error == ERROR_ACCESS_DENIED && remaining_ms(u) > 0) {
+        cm_os_sleep_ms(RETRY_MS);
+        error = step(u, CM_VOLUME_LOCK);
+    }
+    return error == 0 || u->forced ? 0 : fail_step(u, error, "lock");
+}
+
+static int dismount_volume(struct unmount *u)
+{
+    DWORD error = step(u, CM_VOLUME_DISMOUNT);
+
+    return error == 0 || u->forced ? 0 : fail_step(u, error, "dismount");
+}
+
+static int prepare_volume(struct unmount *u)
+{
+    int error = cm_volume_start(u->device, (u->disk.flags & CM_MOUNT_READ_ONLY) != 0, &u->volume);
+
+    if (error == 0)
+        error = open_volume(u);
+    if (error == 0 && u->opened) {
+        error = flush_volume(u);
+        if (error == 0)
+            error = lock_volume(u);
+        if (error == 0)
+            error = dismount_volume(u);
+    }
+    return error;
+}
+
+/* -- letters ----------------------------------------------------------------------------------- */
+
+static int remove_letters(struct unmount *u)
+{
+    char letter;
+    int error = 0;
+
+    u->letters = cm_letters_of(u->device);
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        if ((u->letters & (1u << (letter - 'A'))) == 0)
+            continue;
+        error = cm_letter_remove(letter, u->device);
+        if (error != 0 && !u->forced)
+            break;
+        cm_announce_letter(letter, 0);
+    }
+    return u->forced ? 0 : error;
+}
+
+/* Keeps the sentence that says why the unmount failed: that is what the user must read. */
+static void put_letters_back(const struct unmount *u, int error)
+{
+    char reason[512];
+    char letter;
+
+    snprintf(reason, sizeof(reason), "%s", cm_last_error());
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        if ((u->letters & (1u << (letter - 'A'))) != 0 && cm_letter_define(letter, u->device) == 0)
+            cm_announce_letter(letter, 1);
+    }
+    cm_fail(error, "%s", reason);
+}
+
+/* -- the disk ---------------------------------------------------------------------------------- */
+
+static DWORD remove_once(const struct unmount *u)
+{
+    struct cm_unmount request = {
+        .disk_id = u->disk.disk_id,
+        .flags = u->forced ? CM_UNMOUNT_FORCE : 0,
+        .own_handles = u->opened ? 1 : 0,
+    };
+
+    return cm_control_call(u->control, CM_IOCTL_UNMOUNT, &request, sizeof(request), NULL, 0, NULL);
+}
+
+static int remove_disk(struct unmount *u)
+{
+    DWORD error = remove_once(u);
+
+    while (error == ERROR_BUSY && remaining_ms(u) > 0) {
+        cm_os_sleep_ms(RETRY_MS);
+        error = remove_once(u);
+    }
+    /* Gone meanwhile, by whomever: that is what was asked for. */
+    if (error == 0 || error == ERROR_NOT_FOUND)
+        return 0;
+    if (error == ERROR_BUSY)
+        return fail_step(u, ERROR_ACCESS_DENIED, "unmount");
+    return cm_control_fail(error, "unmount the disk");
+}
+
+static int unmount_disk(struct unmount *u)
+{
+    int error = prepare_volume(u);
+
+    if (error == 0) {
+        error = remove_letters(u);
+        if (error == 0)
+            error = remove_disk(u);
+        if (error != 0)
+            put_letters_back(u, error);
+    }
+    cm_volume_close(u->volume);
+    return error;
+}
+
+static void set_name(struct unmount *u)
+{
+    uint32_t letters = cm_letters_of(u->device);
+    char letter;
+
+    snprintf(u->name, sizeof(u->name), "the disk %llu", (unsigned long long)u->disk.disk_id);
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        if ((letters & (1u << (letter - 'A'))) != 0) {
+            snprintf(u->name, sizeof(u->name), "%c:", letter);
+            break;
+        }
+    }
+}
+
+int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms)
+{
+    struct unmount u = {0};
+    char dead_letter;
+    int error;
+
+    if ((flags & ~CM_UNMOUNT_FORCED) != 0)
+        return cm_fail(CM_EINVAL, "unknown flags for an unmount: 0x%x.", (unsigned)flags);
+    u.forced = (flags & CM_UNMOUNT_FORCED) != 0;
+    u.deadline_ns = cm_os_now_ns() + (uint64_t)timeout_ms * 1000000u;
+    error = cm_control_open(&u.control, NULL);
+    if (error != 0)
+        return error;
+    error = cm_list_find(u.control, which, &u.disk, &dead_letter);
+    if (error == 0) {
+        cm_device_name(u.disk.number, u.device);
+        set_name(&u);
+        error = unmount_disk(&u);
+    } else if (dead_letter != '\0') {
+        /* Its server was killed: all that is left of the disk is the letter. */
+        cm_list_remove_dead_letters(u.control);
+        error = 0;
+    }
+    CloseHandle(u.control);
+    return error;
+}
