@@ -8,7 +8,6 @@
 # shellcheck source=tests/wine/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-wine_find
 trap 'kill_servers' EXIT
 
 kill_servers() {
@@ -18,10 +17,19 @@ kill_servers() {
     done
 }
 
+# run_caught COMMAND...: its output is in ./out and ./err, with Unix line ends; its exit code is the result.
+run_caught() {
+    local result=0
+    "$@" >out.crlf 2>err.crlf || result=$?
+    tr -d '\r' <out.crlf >out
+    tr -d '\r' <err.crlf >err
+    return "$result"
+}
+
 # expect_success COMMAND...: its output is in ./out.
 expect_success() {
     local result=0
-    "$@" >out 2>err || result=$?
+    run_caught "$@" || result=$?
     [ "$result" -eq 0 ] || fail "\"$*\" failed with exit code $result: $(cat out err)"
 }
 
@@ -29,8 +37,26 @@ expect_success() {
 expect_failure() {
     local code=$1 pattern=$2 result=0
     shift 2
-    "$@" >out 2>err || result=$?
+    run_caught "$@" || result=$?
     [ "$result" -eq "$code" ] || fail "\"$*\": exit code $result instead of $code: $(cat out err)"
+    expect_sentence "$pattern" "$@"
+}
+
+# expect_failure_any PATTERN COMMAND...: any exit code of a failure, for cases in which several are right.
+expect_failure_any() {
+    local pattern=$1 result=0
+    shift
+    run_caught "$@" || result=$?
+    case $result in
+    0 | 1??) fail "\"$*\": exit code $result: $(cat out err)" ;; # 124 and more: ended by force
+    esac
+    expect_sentence "$pattern" "$@"
+}
+
+# expect_sentence PATTERN COMMAND...: what COMMAND has left in ./err is one line and matches.
+expect_sentence() {
+    local pattern=$1
+    shift
     [ "$(wc -l <err)" -eq 1 ] || fail "\"$*\" did not say one sentence: $(cat err)"
     grep -Eiq -- "$pattern" err || fail "\"$*\" said \"$(cat err)\" and not $pattern"
 }
@@ -43,6 +69,14 @@ expect_equal() {
 # expect_match WHAT PATTERN TEXT
 expect_match() {
     printf '%s\n' "$3" | grep -Eq -- "$2" || fail "$1: \"$3\" does not match $2"
+}
+
+# expect_output WHAT EXPECTED COMMAND...: all that it prints on stdout.
+expect_output() {
+    local what=$1 expected=$2
+    shift 2
+    expect_success "$@"
+    expect_equal "$what" "$(cat out)" "$expected"
 }
 
 digest_of() {

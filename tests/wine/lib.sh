@@ -66,6 +66,8 @@ wine_unprivileged() {
     fi
 }
 
+wine_find
+
 # A prefix without Z:, which Wine would point at the host's root folder. Takes some ten seconds, so a
 # prefix that the same version of Wine made is used again.
 wine_make_prefix() {
@@ -87,7 +89,6 @@ wine_make_prefix() {
 
 # wine_start: a running Wine with an empty driver log and no CoreMnt service.
 wine_start() {
-    wine_find
     [ -e "$wine_build/driver/CoreMnt.sys" ] ||
         fail "$wine_build/driver/CoreMnt.sys is missing: run ./dev build windows-x64"
     mkdir -p "$wine_dir"
@@ -106,7 +107,6 @@ wine_start() {
 
 wine_stop() {
     local pid
-    wine_find
     for pid in $wine_pids; do
         kill -KILL "$pid" 2>/dev/null || true
     done

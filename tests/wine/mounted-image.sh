@@ -23,8 +23,8 @@ read_whole_disk() {
     local block expected
     expected=$(digest_of disk.img)
     for block in 4096 1000448 8388608; do
-        expect_equal "disk read by $block" \
-            "$(winio digest '\\.\Z:' $((mib * 1024 * 1024)) "$block" | tr -d '\r')" "$expected"
+        expect_output "disk read by $block" "$expected" \
+            winio digest '\\.\Z:' $((mib * 1024 * 1024)) "$block"
     done
 }
 
@@ -39,7 +39,7 @@ write_letter() {
 
 make_image
 mount_disk disk.img Z:
-expect_equal 'length of the disk' "$(winio length '\\.\Z:' | tr -d '\r')" $((mib * 1024 * 1024))
+expect_output 'length of the disk' $((mib * 1024 * 1024)) winio length '\\.\Z:'
 read_whole_disk
 write_letter
 unmount_disk Z:
