@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.c - the files of images, on Linux.
+ *
+ * Images open, size and close files on the thread of whoever opens the image; the threads that
+ * serve a disk read, write, flush and punch, many at once: pread and pwrite share no position, so
+ * nothing here needs a lock. Those four are hot and set only the number.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/core/error_internal.h"
+#include "lib/core/os.h"
+
+#include <coremnt/error.h>
+
+struct cm_os_file {
+    int fd;
+    int read_only;
+    char path[]; /* for sentences */
+};
+
+/* Storage is counted in these, whatever the file system's block size: stat(2). */
+#define STAT_BLOCK 512u
+
+/* -- errors ------------------------------------------------------------------------------------ */
+
+static const struct {
+    int system;
+    int error;
+    const char *text; /* what happened and what to do; NULL: the system's words say it */
+} error_table[] = {
+    {EACCES, CM_EACCES, "access denied. Check the rights on the file and on its folders."},
+    {EPERM, CM_EACCES, "not permitted. The file may be marked immutable (lsattr)."},
+    {ENOENT, CM_ENOENT, "there is no such file or folder. Check the path."},
+    {ENOTDIR, CM_ENOENT, "a part of the path is not a folder. Check the path."},
+    {EEXIST, CM_EEXIST, "it exists already. Choose another name, or remove it first."},
+    {EWOULDBLOCK, CM_EBUSY, "another program has it open for writing. Close it there first."},
+    {EBUSY, CM_EBUSY, "it is in use. Close it there first."},
+    {ETXTBSY, CM_EBUSY, "it is in use, as a program or for swapping. Stop that first."},
+    {ENOSPC, CM_ENOSPC, "the file system is full. Free some space."},
+    {EDQUOT, CM_ENOSPC, "the disk quota is used up. Free some space."},
+    {EFBIG, CM_ENOSPC, "larger than the file system, or a limit (ulimit -f), allows."},
+    {EROFS, CM_EROFS, "the file system is read-only. Open the image read-only."},
+    {EISDIR, CM_EINVAL, "it is a folder. Give the name of a file."},
+    {ENXIO, CM_EINVAL, "it is not a regular file. Give the name of one."},
+    {ENODEV, CM_EINVAL, "it is not a regular file. Give the name of one."},
+    {EINVAL, CM_EINVAL, NULL},
+    {ENAMETOOLONG, CM_EINVAL, NULL},
+    {ELOOP, CM_EINVAL, NULL},
+    {ENOMEM, CM_ENOMEM, NULL},
+    {EMFILE, CM_ENOMEM, "this program has too many files open (ulimit -n)."},
+    {ENFILE, CM_ENOMEM, NULL},
+    {EOPNOTSUPP, CM_ENOTSUP, "this file system cannot do it."},
+    {ENOSYS, CM_ENOTSUP, "this file system cannot do it."},
+    {ENOLCK, CM_ENOTSUP, "this file system cannot lock files."},
+    /* What ext4, XFS and the block layer say when a checksum or a sector is bad. */
+    {EBADMSG, CM_EMEDIA, NULL},
+    {EUCLEAN, CM_EMEDIA, NULL},
+    {ENODATA, CM_EMEDIA, NULL},
+};
+
+#define ERROR_COUNT (sizeof(error_table) / sizeof(error_table[0]))
+
+static int error_of(int system_error)
+{
+    for (size_t i = 0; i < ERROR_COUNT; i++)
+        if (error_table[i].system == system_error)
+            return error_table[i].error;
+    return CM_EIO;
+}
+
+/* "cannot ACTION PATH: ...", from errno as the failed call left it. */
+static int fail_with(const char *action, const char *path, int system_error)
+{
+    char words[128];
+
+    for (size_t i = 0; i < ERROR_COUNT; i++)
+        if (error_table[i].system == system_error && error_table[i].text != NULL)
+            return cm_fail(error_table[i].error, "cannot %s %s: %s", action, path,
+                           error_table[i].text);
+    cm_os_error_text((uint32_t)system_error, words, sizeof(words));
+    return cm_fail(error_of(system_error), "cannot %s %s: %s.", action, path, words);
+}
+
+static int refuse_read_only(const char *action, const struct cm_os_file *file)
+{
+    return cm_fail(CM_EROFS, "cannot %s %s: it was opened read-only.", action, file->path);
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static int check_kind(const char *path, const struct stat *status)
+{
+    if (S_ISREG(status->st_mode))
+        return 0;
+    if (S_ISDIR(status->st_mode))
+        return fail_with("open", path, EISDIR);
+    return fail_with("open", path, ENXIO);
+}
+
+/*
+ * Looks before it opens, because opening alone does something to some devices: tapes rewind, a
+ * watchdog starts. Between looking and opening a FIFO may take the file's place; O_NONBLOCK keeps
+ * us from waiting for its other end, and open_checked() looks again.
+ */
+static int open_descriptor(const char *path, uint32_t flags, int *fd)
+{
+    int mode = ((flags & CM_OS_READ_ONLY) != 0 ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
+    struct stat status;
+
+    if ((flags & CM_OS_CREATE) != 0) {
+        mode |= O_CREAT | O_EXCL;
+    } else {
+        int error = 0;
+        if (stat(path, &status) != 0)
+            return fail_with("open", path, errno);
+        error = check_kind(path, &status);
+        if (error != 0)
+            return error;
+        mode |= O_NONBLOCK;
+    }
+    do
+        *fd = open(path, mode, 0666);
+    while (*fd < 0 && errno == EINTR);
+    if (*fd < 0)
+        return fail_with((flags & CM_OS_CREATE) != 0 ? "create" : "open", path, errno);
+    return 0;
+}
+
+/*
+ * Locks are advice: they keep out those who lock too, which is us; a program that does not ask may
+ * still write. Of us, a writer with CM_OS_EXCLUSIVE keeps out all others with that flag; readers
+ * with it keep out and are kept out by such writers, but not by each other. A reader without it
+ * takes no lock: it may look at an image that is being written. flock and not fcntl, whose locks
+ * vanish when any descriptor of the file in this process is closed.
+ */
+static int lock_descriptor(int fd, const char *path, uint32_t flags)
+{
+    int kind = (flags & CM_OS_READ_ONLY) != 0 ? LOCK_SH : LOCK_EX;
+
+    if ((flags & CM_OS_EXCLUSIVE) == 0)
+        return 0;
+    while (flock(fd, kind | LOCK_NB) != 0)
+        if (errno != EINTR)
+            return fail_with("open", path, errno);
+    return 0;
+}
+
+static int open_checked(const char *path, uint32_t flags, int *fd)
+{
+    struct stat status;
+    int error = open_descriptor(path, flags, fd);
+
+    if (error != 0)
+        return error;
+    if (fstat(*fd, &status) != 0)
+        error = fail_with("open", path, errno);
+    else
+        error = check_kind(path, &status);
+    /* Some file systems in user space take O_NONBLOCK seriously, which regular files need not. */
+    if (error == 0 && fcntl(*fd, F_SETFL, 0) != 0)
+        error = fail_with("open", path, errno);
+    if (error == 0)
+        error = lock_descriptor(*fd, path, flags);
+    if (error == 0)
+        return 0;
+    /* Take back what we made, unless somebody was fast enough to make it theirs. The first failure
+     * is the one to tell, so unlink's is not asked for. */
+    if ((flags & CM_OS_CREATE) != 0 && error != CM_EBUSY)
+        (void)unlink(path);
+    close(*fd);
+    return error;
+}
+
+int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file)
+{
+    size_t length = strlen(path) + 1;
+    struct cm_os_file *opened = malloc(sizeof(*opened) + length);
+    int error;
+
+    *file = NULL;
+    if (opened == NULL)
+        return cm_fail(CM_ENOMEM, "cannot open %s: no memory.", path);
+    memcpy(opened->path, path, length);
+    opened->read_only = (flags & CM_OS_READ_ONLY) != 0;
+    error = open_checked(path, flags, &opened->fd);
+    if (error != 0) {
+        free(opened);
+        return error;
+    }
+    *file = opened;
+    return 0;
+}
+
+/* What close() could still say (NFS, quotas), flush has said to whoever cares about the data. After
+ * an EINTR Linux has closed it all the same, so there is nothing to repeat. */
+void cm_os_file_close(struct cm_os_file *file)
+{
+    if (file == NULL)
+        return;
+    (void)close(file->fd);
+    free(file);
+}
+
+int cm_os_file_remove(const char *path)
+{
+    if (unlink(path) != 0)
+        return fail_with("remove", path, errno);
+    return 0;
+}
+
+/* -- input and output -------------------------------------------------------------------------- */
+
+int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset)
+{
+    char *at = buffer;
+
+    while (length > 0) {
+        ssize_t done = pread(file->fd, at, length, (off_t)offset);
+        if (done < 0) {
+            if (errno == EINTR)
+                continue;
+            return error_of(errno);
+        }
+        if (done == 0) { /* the end of the file */
+            memset(at, 0, length);
+            return 0;
+        }
+        at += done;
+        offset += (uint64_t)done;
+        length -= (uint32_t)done;
+    }
+    return 0;
+}
+
+int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t length, uint64_t offset)
+{
+    const char *at = buffer;
+
+    if (file->read_only)
+        return CM_EROFS;
+    while (length > 0) {
+        /* A full disk first cuts a write short; the next one then says why. */
+        ssize_t done = pwrite(file->fd, at, length, (off_t)offset);
+        if (done < 0) {
+            if (errno == EINTR)
+                continue;
+            return error_of(errno);
+        }
+        if (done == 0) /* never for a regular file; without this it would be an endless loop */
+            return CM_EIO;
+        at += done;
+        offset += (uint64_t)done;
+        length -= (uint32_t)done;
+    }
+    return 0;
+}
+
+/*
+ * fdatasync and not fsync: both bring the data to the disk, and the size and block map that one
+ * needs to find it. fsync adds the times of the file, which costs another write to the journal at
+ * each flush of the mounted file system and tells nobody anything. An error is reported once by the
+ * kernel and must not be retried: it has dropped the pages, and the second call would lie.
+ */
+int cm_os_file_flush(struct cm_os_file *file)
+{
+    while (fdatasync(file->fd) != 0)
+        if (errno != EINTR)
+            return error_of(errno);
+    return 0;
+}
+
+/* Also hot: TRIM comes from the mounted file system. */
+int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
+{
+    if (file->read_only)
+        return CM_EROFS;
+    if (length == 0) /* which fallocate takes for a mistake */
+        return 0;
+    while (fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                     (off_t)length) != 0)
+        if (errno != EINTR)
+            return error_of(errno);
+    return 0;
+}
+
+/* -- sizes ------------------------------------------------------------------------------------- */
+
+int cm_os_file_size(struct cm_os_file *file, uint64_t *size)
+{
+    struct stat status;
+
+    if (fstat(file->fd, &status) != 0)
+        return fail_with("get the size of", file->path, errno);
+    *size = (uint64_t)status.st_size;
+    return 0;
+}
+
+int cm_os_file_resize(struct cm_os_file *file, uint64_t size)
+{
+    if (file->read_only)
+        return refuse_read_only("resize", file);
+    if (size > INT64_MAX)
+        return fail_with("resize", file->path, EFBIG);
+    while (ftruncate(file->fd, (off_t)size) != 0)
+        if (errno != EINTR)
+            return fail_with("resize", file->path, errno);
+    return 0;
+}
+
+int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated)
+{
+    struct stat status;
+
+    if (fstat(file->fd, &status) != 0)
+        return fail_with("get the size of", file->path, errno);
+    *allocated = (uint64_t)status.st_blocks * STAT_BLOCK;
+    return 0;
+}
+
+int cm_os_file_set_sparse(struct cm_os_file *file)
+{
+    return file->read_only ? refuse_read_only("make sparse", file) : 0;
+}
