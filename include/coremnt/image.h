@@ -45,13 +45,14 @@ struct cm_image_info {
  */
 struct cm_image_ops {
     uint32_t size;  /* sizeof(struct cm_image_ops) */
-    uint32_t flags; /* CM_IMAGE_PARALLEL */
+    uint32_t flags; /* CM_IMAGE_PARALLEL, CM_IMAGE_OWN_FUA */
 
     /* Required. */
     int (*read)(void *context, void *buffer, uint32_t length, uint64_t offset);
     /* Required. Called once, after every other callback has returned. Frees the context. */
     void (*close)(void *context);
-    /* Optional; NULL makes the image read-only. `flags`: CM_IMAGE_FUA. */
+    /* Optional; NULL makes the image read-only. `flags`: CM_IMAGE_FUA, and that only with
+     * CM_IMAGE_OWN_FUA. */
     int (*write)(void *context, const void *buffer, uint32_t length, uint64_t offset,
                  uint32_t flags);
     /* Optional; NULL says that writes are durable when they return. Makes every write and trim that
@@ -66,6 +67,8 @@ struct cm_image_ops {
 
 /* The callbacks may be called from several threads at once; without it the library serialises. */
 #define CM_IMAGE_PARALLEL (1u << 0)
+/* `write` obeys CM_IMAGE_FUA itself; without it the library calls `flush` after such a write. */
+#define CM_IMAGE_OWN_FUA (1u << 1)
 
 /* How cm_image_open() opens. Zero-initialise, set struct_size, then what you need. */
 struct cm_image_options {
