@@ -306,7 +306,15 @@ int cm_driver_transport_share_arena(struct cm_transport *transport)
     return cm_arena_lend(of(transport)->arena);
 }
 
-int cm_driver_transport_driver_lost(const struct cm_transport *transport)
+int cm_driver_transport_driver_lost(struct cm_transport *transport)
 {
-    return ((const struct driver_transport *)transport)->driver_lost != 0;
+    struct driver_transport *t = of(transport);
+    struct cm_version version;
+
+    /* A driver that is stopped removes its disks like any other unmount; only then it goes. */
+    if (!t->driver_lost &&
+        cm_control_driver_gone(cm_control_call(t->control, CM_IOCTL_VERSION, NULL, 0, &version,
+                                               sizeof(version), NULL)))
+        InterlockedExchange(&t->driver_lost, 1);
+    return t->driver_lost != 0;
 }

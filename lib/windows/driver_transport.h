@@ -24,7 +24,8 @@ int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
 /* Give the driver the arena: from here on the disk answers, so the server must be running. */
 int cm_driver_transport_share_arena(struct cm_transport *transport);
 
-/* After an exchange said CM_EGONE: whether the driver went away, rather than the disk alone. */
-int cm_driver_transport_driver_lost(const struct cm_transport *transport);
+/* After an exchange said CM_EGONE: whether the driver went away, rather than the disk alone. Asks
+ * the driver. */
+int cm_driver_transport_driver_lost(struct cm_transport *transport);
 
 #endif

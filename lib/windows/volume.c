@@ -74,14 +74,18 @@ static DWORD flush_volume(struct cm_volume *volume)
     return error == ERROR_INVALID_FUNCTION ? 0 : error;
 }
 
+/*
+ * Two errors that no file system of NT returns, and Wine does:
+ *  - ERROR_BAD_DEV_TYPE after the driver's success: Wine then tries to unmount a Unix device behind
+ * the handle, and a driver's device is none (wine-8.0, dlls/ntdll/unix/file.c, unmount_device()).
+ *  - ERROR_INVALID_FUNCTION: no file system is mounted, so the request came to CoreMnt.sys itself,
+ * which knows no such ioctl. There is nothing to dismount then.
+ */
 static DWORD dismount_volume(struct cm_volume *volume)
 {
     DWORD error = control(volume->handle, FSCTL_DISMOUNT_VOLUME);
 
-    /* After the driver's success Wine tries to unmount a Unix device behind the handle, finds that
-     * a driver's device is none, and returns STATUS_BAD_DEVICE_TYPE, which no file system of NT
-     * does: wine-8.0, dlls/ntdll/unix/file.c, unmount_device(). */
-    return error == ERROR_BAD_DEV_TYPE ? 0 : error;
+    return error == ERROR_BAD_DEV_TYPE || error == ERROR_INVALID_FUNCTION ? 0 : error;
 }
 
 static DWORD run_step(struct cm_volume *volume)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * console_linux.c - arguments and output are UTF-8 already; SIGINT and SIGTERM are counted.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "cli/console.h"
+
+static volatile sig_atomic_t interrupts;
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    interrupts++;
+}
+
+int console_open(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    return 0;
+}
+
+void console_close(void)
+{
+}
+
+void console_catch_interrupts(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_signal;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+unsigned console_interrupts(void)
+{
+    return (unsigned)interrupts;
+}
+
+int console_is_closing(void)
+{
+    return 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - `coremnt`: the table of verbs, the overall help, and what failures are called.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/console.h"
+
+#include <coremnt/coremnt.h>
+
+static const struct cli_verb *const verbs[] = {
+    &cmd_driver, &cmd_create, &cmd_mount, &cmd_unmount, &cmd_list, &cmd_stats, &cmd_info,
+};
+
+#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+#ifdef _WIN32
+#define ON_WINDOWS 1
+#else
+#define ON_WINDOWS 0
+#endif
+
+/* -- failures ---------------------------------------------------------------------------------- */
+
+static const struct {
+    int error;
+    enum cli_exit code;
+} exit_codes[] = {
+    {CM_EINVAL, CLI_USAGE},       {CM_EFORMAT, CLI_USAGE},      {CM_ENOENT, CLI_NOT_FOUND},
+    {CM_EBUSY, CLI_IN_USE},       {CM_EACCES, CLI_NO_RIGHTS},   {CM_ENODRIVER, CLI_NO_DRIVER},
+    {CM_ESTOPPED, CLI_NO_DRIVER}, {CM_EVERSION, CLI_NO_DRIVER},
+};
+
+int cli_exit_code(int error)
+{
+    size_t i;
+
+    if (error == 0)
+        return CLI_OK;
+    for (i = 0; i < sizeof(exit_codes) / sizeof(exit_codes[0]); i++) {
+        if (exit_codes[i].error == error)
+            return exit_codes[i].code;
+    }
+    return CLI_FAILED;
+}
+
+int cli_fail(int error)
+{
+    const char *sentence = cm_last_error();
+
+    fflush(stdout);
+    fprintf(stderr, "coremnt: %s\n", sentence[0] != '\0' ? sentence : cm_error_name(error));
+    return cli_exit_code(error);
+}
+
+int cli_usage(const struct cli_verb *verb, const char *format, ...)
+{
+    va_list arguments;
+
+    fflush(stdout);
+    fprintf(stderr, "coremnt: ");
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, ". See \"coremnt %s%s--help\".\n", verb != NULL ? verb->name : "",
+            verb != NULL ? " " : "");
+    return CLI_USAGE;
+}
+
+/* -- help -------------------------------------------------------------------------------------- */
+
+static int print_help(void)
+{
+    const struct cm_image_kind *kind;
+    size_t i;
+
+    printf("coremnt - disks of Windows whose content comes from an image\n\n"
+           "Usage: coremnt VERB [ARGUMENTS]\n\nVerbs:\n");
+    for (i = 0; i < VERB_COUNT; i++)
+        printf("  %-9s %s%s\n", verbs[i]->name, verbs[i]->summary,
+               verbs[i]->windows_only && !ON_WINDOWS ? " (Windows only)" : "");
+    printf("\n\"coremnt VERB --help\" tells more. \"coremnt --version\" tells the version.\n"
+           "\nAn IMAGE is a path, or one of:\n");
+    for (kind = cm_image_kinds(); kind->name != NULL; kind++)
+        printf("  %-14s %s\n", kind->syntax, kind->summary);
+    printf("\nExit codes: 0 done; 1 failed; 2 wrong usage; 3 no such image, disk or letter;\n"
+           "4 in use; 5 no rights; 6 driver not installed, not started or of another version.\n");
+    return CLI_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    size_t i;
+
+    if (argc < 2)
+        return cli_usage(NULL, "a verb is missing");
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return print_help();
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("coremnt %s\n", CM_VERSION_STRING);
+        return CLI_OK;
+    }
+    for (i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(argv[1], verbs[i]->name) == 0)
+            return verbs[i]->run(verbs[i], argc - 1, argv + 1);
+    }
+    return cli_usage(NULL, "there is no verb \"%s\"", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    int result;
+
+    if (console_open(&argc, &argv) != 0)
+        return CLI_FAILED;
+    result = run(argc, argv);
+    if (fflush(stdout) != 0 && result == CLI_OK) {
+        fprintf(stderr, "coremnt: the output could not be written.\n");
+        result = CLI_FAILED;
+    }
+    console_close();
+    return result;
+}
