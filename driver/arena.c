@@ -2,16 +2,16 @@
 /*
  * arena.c - the memory that driver and server share, on two kinds of systems.
  *
- * NT: the server lends its own memory. It is the output buffer of a direct ioctl, so the I/O manager has
- * probed and locked the pages before we see it (no SEH needed, which GCC does not have), and they stay
- * locked for as long as the IRP is pended: for the life of the disk.
+ * NT: the server lends its own memory. It is the output buffer of a direct ioctl, so the I/O
+ * manager has probed and locked the pages before we see it (no SEH needed, which GCC does not
+ * have), and they stay locked for as long as the IRP is pended: for the life of the disk.
  *
- * Wine: a direct buffer is a copy there, not the caller's memory. But a driver is an ordinary process, so
- * a section mapped into both is shared memory. On NT a view in our process would be of use only in that
- * process's context, which is not where IRPs are completed.
+ * Wine: a direct buffer is a copy there, not the caller's memory. But a driver is an ordinary
+ * process, so a section mapped into both is shared memory. On NT a view in our process would be of
+ * use only in that process's context, which is not where IRPs are completed.
  *
- * Called once per disk at PASSIVE_LEVEL, except LendCancel (<= DISPATCH). Not on the hot path: queue.c
- * uses ARENA.Base.
+ * Called once per disk at PASSIVE_LEVEL, except LendCancel (<= DISPATCH). Not on the hot path:
+ * queue.c uses ARENA.Base.
  */
 #include "arena.h"
 
@@ -52,7 +52,8 @@ static VOID Unclaim(DISK *Disk)
     KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
 }
 
-/* -- Wine: a section ----------------------------------------------------------------------------- */
+/* -- Wine: a section -----------------------------------------------------------------------------
+ */
 
 static NTSTATUS MUST_CHECK MapView(HANDLE Section, HANDLE Process, SIZE_T Size, PVOID *View)
 {
@@ -123,11 +124,13 @@ NTSTATUS ArenaMap(DISK *Disk, PIRP Irp, struct cm_arena_mapped *Mapped)
     return STATUS_SUCCESS;
 }
 
-/* -- NT: memory lent by the server ---------------------------------------------------------------- */
+/* -- NT: memory lent by the server ----------------------------------------------------------------
+ */
 
 /*
- * The lent memory is being taken back: the server's thread or process ends, or it cancels. The disk goes;
- * the IRP stays pended, and the pages locked, until nobody copies any more: ArenaDestroy completes it.
+ * The lent memory is being taken back: the server's thread or process ends, or it cancels. The disk
+ * goes; the IRP stays pended, and the pages locked, until nobody copies any more: ArenaDestroy
+ * completes it.
  */
 static VOID NTAPI LendCancel(PDEVICE_OBJECT Device, PIRP Irp)
 {

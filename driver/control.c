@@ -2,9 +2,9 @@
 /*
  * control.c - the control device: opening, closing, and the table of its ioctls.
  *
- * Called by the dispatcher at PASSIVE_LEVEL in the server's (or the tool's) process. Who may open the device
- * is decided by its security descriptor; access bits are part of every code and checked by the I/O manager.
- * Handlers return a status and leave completing to the dispatcher.
+ * Called by the dispatcher at PASSIVE_LEVEL in the server's (or the tool's) process. Who may open
+ * the device is decided by its security descriptor; access bits are part of every code and checked
+ * by the I/O manager. Handlers return a status and leave completing to the dispatcher.
  */
 #include "control.h"
 

@@ -5,8 +5,8 @@
  *      DiskCreate -> (arena) DiskStart -> I/O ... -> DiskRemove -> last reference -> DiskDestroy
  *
  * DiskRemove comes from whoever is first: an unmount, the server's end, the driver's. Creation and
- * deletion run at PASSIVE_LEVEL; references and removal at up to DISPATCH_LEVEL. Only references are on
- * the hot path.
+ * deletion run at PASSIVE_LEVEL; references and removal at up to DISPATCH_LEVEL. Only references
+ * are on the hot path.
  */
 #include "disk.h"
 
@@ -29,8 +29,7 @@ static BOOLEAN MountIsValid(const struct cm_mount *Mount)
         return FALSE;
     if (Mount->sector_size != CM_SECTOR_SIZE_SMALL && Mount->sector_size != CM_SECTOR_SIZE_LARGE)
         return FALSE;
-    if (Mount->size == 0 || Mount->size > CM_MAX_DISK_SIZE ||
-        Mount->size % Mount->sector_size != 0)
+    if (Mount->size == 0 || Mount->size > CM_MAX_DISK_SIZE || Mount->size % Mount->sector_size != 0)
         return FALSE;
     if (Mount->queue_depth == 0 || Mount->queue_depth > CM_MAX_QUEUE_DEPTH)
         return FALSE;

@@ -2,9 +2,9 @@
 /*
  * disk.h - the disk object.
  *
- * A DISK is the device extension of its device object. That memory lives for as long as anything in the
- * system points to the device, so a dispatch routine may always look at it; what it may do beyond
- * looking is decided by DiskTryReference.
+ * A DISK is the device extension of its device object. That memory lives for as long as anything in
+ * the system points to the device, so a dispatch routine may always look at it; what it may do
+ * beyond looking is decided by DiskTryReference.
  */
 #ifndef COREMNT_DISK_H
 #define COREMNT_DISK_H
@@ -32,11 +32,12 @@ typedef struct DISK {
     UINT16 ImageName[CM_IMAGE_NAME_UNITS]; /* zero-terminated */
 
     /*
-     * atomic. One for being mounted, one for each request, exchange and ioctl that works on it; a disk
-     * that has reached 0 stays there and is the reaper's.
+     * atomic. One for being mounted, one for each request, exchange and ioctl that works on it; a
+     * disk that has reached 0 stays there and is the reaper's.
      */
     LONG volatile References;
-    LONG volatile OpenHandles; /* atomic: handles on the device itself, not of a file system on it */
+    LONG volatile OpenHandles; /* atomic: handles on the device itself, not of a file system on it
+                                */
 
     ARENA Arena;
     QUEUE Queue;
@@ -45,8 +46,8 @@ typedef struct DISK {
 VOID DiskInitialize(VOID); /* IRQL: PASSIVE, once */
 
 /*
- * Make a disk for a server. It refuses all I/O until DiskStart. On success it is mounted and belongs to
- * the lists; DiskRemove takes it away. IRQL: PASSIVE.
+ * Make a disk for a server. It refuses all I/O until DiskStart. On success it is mounted and
+ * belongs to the lists; DiskRemove takes it away. IRQL: PASSIVE.
  */
 NTSTATUS DiskCreate(struct SERVER *Server, const struct cm_mount *Mount,
                     struct cm_mounted *Mounted) MUST_CHECK;
@@ -55,8 +56,8 @@ NTSTATUS DiskCreate(struct SERVER *Server, const struct cm_mount *Mount,
 VOID DiskStart(DISK *Disk);
 
 /*
- * Take the disk away: what waits or is handed out fails with STATUS_NO_SUCH_DEVICE, exchanges end, the
- * device goes when the last reference does. Idempotent. IRQL: <= DISPATCH, no lock held.
+ * Take the disk away: what waits or is handed out fails with STATUS_NO_SUCH_DEVICE, exchanges end,
+ * the device goes when the last reference does. Idempotent. IRQL: <= DISPATCH, no lock held.
  */
 VOID DiskRemove(DISK *Disk);
 

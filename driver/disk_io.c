@@ -2,9 +2,9 @@
 /*
  * disk_io.c - READ, WRITE, FLUSH, and the opening and closing of a disk device.
  *
- * Called for applications that open the device itself and for file systems on top of it, in any thread, at
- * up to DISPATCH_LEVEL for READ and WRITE. Everything is checked here, once; behind this the request is
- * known to be good. The hot path begins here.
+ * Called for applications that open the device itself and for file systems on top of it, in any
+ * thread, at up to DISPATCH_LEVEL for READ and WRITE. Everything is checked here, once; behind this
+ * the request is known to be good. The hot path begins here.
  */
 #include "disk_io.h"
 
@@ -34,8 +34,9 @@ NTSTATUS DiskIoSubmit(DISK *Disk, PIRP Irp)
 }
 
 /*
- * The order of the checks is that of the disk class driver, on which file system recognisers depend. A read
- * beyond the end must be an error: to a recogniser success without data means "mine".
+ * The order of the checks is that of the disk class driver, on which file system recognisers
+ * depend. A read beyond the end must be an error: to a recogniser success without data means
+ * "mine".
  */
 NTSTATUS DiskIoReadWrite(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
@@ -59,7 +60,8 @@ NTSTATUS DiskIoReadWrite(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Sta
     return DiskIoSubmit(Disk, Irp);
 }
 
-/* FLUSH_BUFFERS and SHUTDOWN. Refusing would be taken for "nothing to flush" and lose data silently. */
+/* FLUSH_BUFFERS and SHUTDOWN. Refusing would be taken for "nothing to flush" and lose data
+ * silently. */
 NTSTATUS DiskIoFlush(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     DISK *Disk = Device->DeviceExtension;
@@ -72,8 +74,9 @@ NTSTATUS DiskIoFlush(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
     return DiskIoSubmit(Disk, Irp);
 }
 
-/* Whether an open is for data. Others, for attributes only, come at any time from the shell and the mount
- * manager and must not count as use. On Wine there is no security context: every open counts. */
+/* Whether an open is for data. Others, for attributes only, come at any time from the shell and the
+ * mount manager and must not count as use. On Wine there is no security context: every open counts.
+ */
 static BOOLEAN OpensForData(const IO_STACK_LOCATION *Stack)
 {
     PIO_SECURITY_CONTEXT Context = Stack->Parameters.Create.SecurityContext;
@@ -83,8 +86,8 @@ static BOOLEAN OpensForData(const IO_STACK_LOCATION *Stack)
 }
 
 /*
- * On NT these come for the bare device only; files of a file system on the disk are the file system's, and
- * it is the volume lock that tells whether there are any.
+ * On NT these come for the bare device only; files of a file system on the disk are the file
+ * system's, and it is the volume lock that tells whether there are any.
  */
 NTSTATUS DiskIoCreate(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
 {

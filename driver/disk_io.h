@@ -8,10 +8,12 @@
 IRP_HANDLER DiskIoCreate, DiskIoCleanup, DiskIoClose; /* IRQL: PASSIVE */
 IRP_HANDLER DiskIoReadWrite, DiskIoFlush;             /* IRQL: <= DISPATCH. Hot */
 
-/* TRUE: [Offset, Offset + Length) lies on the disk and is whole sectors; Length is not 0. IRQL: any. */
+/* TRUE: [Offset, Offset + Length) lies on the disk and is whole sectors; Length is not 0. IRQL:
+ * any. */
 BOOLEAN DiskIoRangeIsValid(const DISK *Disk, LONGLONG Offset, ULONG64 Length);
 
-/* Into the queue with a validated request. Returns STATUS_PENDING, or why not. IRQL: <= DISPATCH. */
+/* Into the queue with a validated request. Returns STATUS_PENDING, or why not. IRQL: <= DISPATCH.
+ */
 NTSTATUS DiskIoSubmit(DISK *Disk, PIRP Irp);
 
 #endif

@@ -2,11 +2,12 @@
 /*
  * disk_ioctl.c - the storage ioctls of a disk device.
  *
- * Called by the dispatcher for applications and file systems, at PASSIVE_LEVEL (MEDIA_REMOVAL also at APC).
- * All are answered here without the server, so that no question about the disk can hang with it; only TRIM
- * goes into the queue. A code that is not in the table gets STATUS_INVALID_DEVICE_REQUEST: success with a
- * buffer left as it was crashes the FAT file system. Sizes and meanings as file systems and tools of
- * Windows rely on them; access is part of the codes and checked by the I/O manager.
+ * Called by the dispatcher for applications and file systems, at PASSIVE_LEVEL (MEDIA_REMOVAL also
+ * at APC). All are answered here without the server, so that no question about the disk can hang
+ * with it; only TRIM goes into the queue. A code that is not in the table gets
+ * STATUS_INVALID_DEVICE_REQUEST: success with a buffer left as it was crashes the FAT file system.
+ * Sizes and meanings as file systems and tools of Windows rely on them; access is part of the codes
+ * and checked by the I/O manager.
  */
 #include "disk_ioctl.h"
 
@@ -28,7 +29,8 @@ typedef NTSTATUS IOCTL_HANDLER(const IOCTL_CALL *Call);
 #define TRACKS_PER_CYLINDER 255
 #define SECTORS_PER_TRACK 63
 
-/* The type under which format and file systems accept a volume of any size: "installable file system". */
+/* The type under which format and file systems accept a volume of any size: "installable file
+ * system". */
 #define PARTITION_TYPE_OF_DISK PARTITION_IFS
 
 static NTSTATUS Succeed(const IOCTL_CALL *Call)
@@ -60,7 +62,8 @@ static NTSTATUS GetGeometryEx(const IOCTL_CALL *Call)
     DISK_GEOMETRY_EX *Geometry = Call->Buffer;
     ULONG Fixed = FIELD_OFFSET(DISK_GEOMETRY_EX, Data);
 
-    /* Partition and detection data may follow where there is room; none of it applies to us: zeros. */
+    /* Partition and detection data may follow where there is room; none of it applies to us: zeros.
+     */
     RtlZeroMemory(Geometry, min(Call->OutLength, sizeof(*Geometry)));
     FillGeometry(Call->Disk, &Geometry->Geometry);
     Geometry->DiskSize.QuadPart = (LONGLONG)Call->Disk->Size;
@@ -152,7 +155,8 @@ static NTSTATUS QueryProperty(const IOCTL_CALL *Call)
                              Call->Information);
 }
 
-/* Move the ranges that are not empty to the front. @return how many, or -1 if one is not on the disk. */
+/* Move the ranges that are not empty to the front. @return how many, or -1 if one is not on the
+ * disk. */
 static LONG PackRanges(const DISK *Disk, DEVICE_DATA_SET_RANGE *Ranges, ULONG Count)
 {
     ULONG Index;
@@ -182,8 +186,9 @@ static BOOLEAN RangesLieInInput(const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set, UL
 }
 
 /*
- * TRIM. The queue hands out the ranges from this IRP's own buffer, in which only good ones are left. The
- * flag that means the whole disk is refused: it is no file system's, and there is no way back.
+ * TRIM. The queue hands out the ranges from this IRP's own buffer, in which only good ones are
+ * left. The flag that means the whole disk is refused: it is no file system's, and there is no way
+ * back.
  */
 static NTSTATUS ManageDataSet(const IOCTL_CALL *Call)
 {
@@ -199,9 +204,9 @@ static NTSTATUS ManageDataSet(const IOCTL_CALL *Call)
     if ((Set->Flags & DEVICE_DSM_FLAG_ENTIRE_DATA_SET_RANGE) != 0 ||
         !RangesLieInInput(Set, Call->InLength))
         return STATUS_INVALID_PARAMETER;
-    Count = PackRanges(Call->Disk,
-                       (DEVICE_DATA_SET_RANGE *)((PUCHAR)Set + Set->DataSetRangesOffset),
-                       Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE));
+    Count =
+        PackRanges(Call->Disk, (DEVICE_DATA_SET_RANGE *)((PUCHAR)Set + Set->DataSetRangesOffset),
+                   Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE));
     if (Count < 0)
         return STATUS_INVALID_PARAMETER;
     if (Count == 0)
@@ -210,8 +215,9 @@ static NTSTATUS ManageDataSet(const IOCTL_CALL *Call)
     return DiskIoSubmit(Call->Disk, Call->Irp);
 }
 
-/* Sizes are the least that a caller must give; shorter input is STATUS_INFO_LENGTH_MISMATCH, shorter output
- * STATUS_BUFFER_TOO_SMALL. Function numbers are shared by the DISK and STORAGE types of a code. */
+/* Sizes are the least that a caller must give; shorter input is STATUS_INFO_LENGTH_MISMATCH,
+ * shorter output STATUS_BUFFER_TOO_SMALL. Function numbers are shared by the DISK and STORAGE types
+ * of a code. */
 typedef struct IOCTL_ROW {
     ULONG Code;
     ULONG InSize;

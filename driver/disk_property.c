@@ -3,8 +3,8 @@
  * disk_property.c - IOCTL_STORAGE_QUERY_PROPERTY: what kind of disk this is.
  *
  * Called from disk_ioctl.c's table. One row per property; properties that are not here get
- * STATUS_NOT_SUPPORTED, on purpose: some programs take a volume that knows more (device id, LB provisioning)
- * for a physical disk. Not on the hot path.
+ * STATUS_NOT_SUPPORTED, on purpose: some programs take a volume that knows more (device id, LB
+ * provisioning) for a physical disk. Not on the hot path.
  */
 #include "disk_property.h"
 
@@ -140,7 +140,8 @@ NTSTATUS DiskPropertyQuery(const DISK *Disk, PVOID Buffer, ULONG InLength, ULONG
         return STATUS_BUFFER_TOO_SMALL;
     RtlZeroMemory(&Descriptor, sizeof(Descriptor));
     Size = Row->Fill(Disk, &Descriptor);
-    /* With too little room the header alone, which tells the size: a success, as the class driver has it. */
+    /* With too little room the header alone, which tells the size: a success, as the class driver
+     * has it. */
     if (OutLength < Size)
         Size = sizeof(STORAGE_DESCRIPTOR_HEADER);
     RtlCopyMemory(Buffer, &Descriptor, Size);

@@ -5,7 +5,8 @@
 
 #include "disk.h"
 
-/* `Buffer` holds the query and takes the answer. A final status; *Information: bytes. IRQL: PASSIVE. */
+/* `Buffer` holds the query and takes the answer. A final status; *Information: bytes. IRQL:
+ * PASSIVE. */
 NTSTATUS DiskPropertyQuery(const DISK *Disk, PVOID Buffer, ULONG InLength, ULONG OutLength,
                            PULONG_PTR Information);
 

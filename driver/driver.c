@@ -2,8 +2,9 @@
 /*
  * driver.c - DriverEntry, DriverUnload, and the one entry point of all IRPs.
  *
- * Called by the system. DriverEntry and DriverUnload at PASSIVE_LEVEL; Dispatch at up to DISPATCH_LEVEL,
- * from any number of threads on NT, from a single one on Wine. Dispatch is on the hot path.
+ * Called by the system. DriverEntry and DriverUnload at PASSIVE_LEVEL; Dispatch at up to
+ * DISPATCH_LEVEL, from any number of threads on NT, from a single one on Wine. Dispatch is on the
+ * hot path.
  */
 #include "driver.h"
 
@@ -22,9 +23,10 @@ POOL_TYPE PoolType = NonPagedPool;
 #define CONTROL_LINK L"\\DosDevices\\CoreMnt"
 
 /*
- * What a major function does on each kind of device; what is not here is refused. Absent on purpose:
- * IRP_MJ_PNP on disks. File systems ask for TargetDeviceRelation on mount and dismount, and success
- * without a relation crashes them; a refusal is what they expect of a device without PnP.
+ * What a major function does on each kind of device; what is not here is refused. Absent on
+ * purpose: IRP_MJ_PNP on disks. File systems ask for TargetDeviceRelation on mount and dismount,
+ * and success without a relation crashes them; a refusal is what they expect of a device without
+ * PnP.
  */
 static IRP_HANDLER *const ControlHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
     [IRP_MJ_CREATE] = ControlCreate,
@@ -34,14 +36,10 @@ static IRP_HANDLER *const ControlHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
 };
 
 static IRP_HANDLER *const DiskHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
-    [IRP_MJ_CREATE] = DiskIoCreate,
-    [IRP_MJ_CLEANUP] = DiskIoCleanup,
-    [IRP_MJ_CLOSE] = DiskIoClose,
-    [IRP_MJ_READ] = DiskIoReadWrite,
-    [IRP_MJ_WRITE] = DiskIoReadWrite,
-    [IRP_MJ_FLUSH_BUFFERS] = DiskIoFlush,
-    [IRP_MJ_SHUTDOWN] = DiskIoFlush,
-    [IRP_MJ_DEVICE_CONTROL] = DiskIoctl,
+    [IRP_MJ_CREATE] = DiskIoCreate,   [IRP_MJ_CLEANUP] = DiskIoCleanup,
+    [IRP_MJ_CLOSE] = DiskIoClose,     [IRP_MJ_READ] = DiskIoReadWrite,
+    [IRP_MJ_WRITE] = DiskIoReadWrite, [IRP_MJ_FLUSH_BUFFERS] = DiskIoFlush,
+    [IRP_MJ_SHUTDOWN] = DiskIoFlush,  [IRP_MJ_DEVICE_CONTROL] = DiskIoctl,
 };
 
 static NTSTATUS Dispatch(PDEVICE_OBJECT Device, PIRP Irp)
@@ -81,7 +79,8 @@ static VOID ChoosePoolType(VOID)
 
     /* 512 is NonPagedPoolNx; older systems take it for something else. */
     if (NT_SUCCESS(RtlGetVersion(&Version)) &&
-        (Version.dwMajorVersion > 6 || (Version.dwMajorVersion == 6 && Version.dwMinorVersion >= 2)))
+        (Version.dwMajorVersion > 6 ||
+         (Version.dwMajorVersion == 6 && Version.dwMinorVersion >= 2)))
         PoolType = (POOL_TYPE)512;
 }
 
@@ -111,7 +110,8 @@ static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
     Status = SecurityProtectControl(Driver.ControlDevice);
     if (!NT_SUCCESS(Status))
         goto DeleteDevice;
-    /* Links are permanent on Wine: one left behind by a driver that crashed would stand in the way. */
+    /* Links are permanent on Wine: one left behind by a driver that crashed would stand in the way.
+     */
     IoDeleteSymbolicLink(&Link);
     Status = IoCreateSymbolicLink(&Link, &Name);
     if (!NT_SUCCESS(Status))
@@ -124,10 +124,10 @@ DeleteDevice:
 }
 
 /*
- * Stop. NT calls this when the last handle of every device is closed, so there are no servers left; Wine
- * calls it at once, with handles open, IRPs pended and the dispatch thread running, and unmaps the driver
- * right after it. So: refuse what is new, end every server (which completes every IRP), let the reaper
- * delete the disks and end, and wait until no entry point runs.
+ * Stop. NT calls this when the last handle of every device is closed, so there are no servers left;
+ * Wine calls it at once, with handles open, IRPs pended and the dispatch thread running, and unmaps
+ * the driver right after it. So: refuse what is new, end every server (which completes every IRP),
+ * let the reaper delete the disks and end, and wait until no entry point runs.
  */
 static VOID NTAPI DriverUnload(PDRIVER_OBJECT Object)
 {

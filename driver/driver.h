@@ -18,9 +18,9 @@
  *      security.c   who may open what
  *
  * Locks. There are two kinds, both spin locks: Driver.Lock (the lists of servers and disks) and
- * DISK.Lock (one disk's queue). No two locks are ever held at once, and none while an IRP is completed:
- * Wine runs cancel routines under a lock that IoCompleteRequest takes too, so completing under a lock
- * of ours that a cancel routine takes hangs there, and is as wrong on NT.
+ * DISK.Lock (one disk's queue). No two locks are ever held at once, and none while an IRP is
+ * completed: Wine runs cancel routines under a lock that IoCompleteRequest takes too, so completing
+ * under a lock of ours that a cancel routine takes hangs there, and is as wrong on NT.
  */
 #ifndef COREMNT_DRIVER_H
 #define COREMNT_DRIVER_H
@@ -56,8 +56,8 @@ typedef struct DEVICE_EXTENSION {
 } DEVICE_EXTENSION;
 
 /*
- * Handles an IRP: returns its status with Irp->IoStatus.Information set, and driver.c completes it; or
- * returns STATUS_PENDING having marked it, and the IRP is no longer the dispatcher's.
+ * Handles an IRP: returns its status with Irp->IoStatus.Information set, and driver.c completes it;
+ * or returns STATUS_PENDING having marked it, and the IRP is no longer the dispatcher's.
  */
 typedef NTSTATUS IRP_HANDLER(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack);
 

@@ -6,9 +6,10 @@
  *                                                       \-> none: parked (pended)
  *      any thread that brings a request: ExchangeKick -> unparked -> requests fetched -> completed
  *
- * Nothing here waits: an exchange with nothing to fetch is a pended IRP. The buffer is METHOD_BUFFERED, so
- * what is validated here is a copy that the server cannot change any more; replies are read from it before
- * requests are written over them. Hot path; ExchangeIoctl at PASSIVE_LEVEL, the rest at <= DISPATCH_LEVEL.
+ * Nothing here waits: an exchange with nothing to fetch is a pended IRP. The buffer is
+ * METHOD_BUFFERED, so what is validated here is a copy that the server cannot change any more;
+ * replies are read from it before requests are written over them. Hot path; ExchangeIoctl at
+ * PASSIVE_LEVEL, the rest at <= DISPATCH_LEVEL.
  */
 #include "exchange.h"
 
@@ -43,8 +44,8 @@ static ULONG Fetch(DISK *Disk, PIRP Irp)
     return Count;
 }
 
-/* Fetch, or park the IRP. @return STATUS_PENDING: it is not ours any more, nor its reference to the disk;
- * otherwise its final status. */
+/* Fetch, or park the IRP. @return STATUS_PENDING: it is not ours any more, nor its reference to the
+ * disk; otherwise its final status. */
 static NTSTATUS MUST_CHECK FetchOrPark(DISK *Disk, PIRP Irp)
 {
     NTSTATUS Status;
@@ -100,7 +101,8 @@ NTSTATUS ExchangeIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     Disk = DiskFind(In->disk_id, Server);
     if (Disk == NULL)
         return STATUS_NOT_FOUND;
-    if (!DiskTryReference(Disk)) /* one for the IRP, should it be parked; ours stays until the end */
+    if (!DiskTryReference(
+            Disk)) /* one for the IRP, should it be parked; ours stays until the end */
         NT_ASSERT(FALSE);
     Status = Exchange(Disk, Irp, Stack);
     if (Status != STATUS_PENDING)

@@ -2,8 +2,9 @@
 /*
  * mount.c - the ioctls of the control device, except EXCHANGE.
  *
- * Called from control.c's table at PASSIVE_LEVEL in the process that asks; sizes are checked there. Input is
- * METHOD_BUFFERED: a copy, which output overwrites, so everything is read before anything is written.
+ * Called from control.c's table at PASSIVE_LEVEL in the process that asks; sizes are checked there.
+ * Input is METHOD_BUFFERED: a copy, which output overwrites, so everything is read before anything
+ * is written.
  */
 #include "mount.h"
 
@@ -122,8 +123,8 @@ NTSTATUS MountListIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_list *List = Irp->AssociatedIrp.SystemBuffer;
     struct cm_list_entry *Entries = (struct cm_list_entry *)(List + 1);
-    ULONG Room = (Stack->Parameters.DeviceIoControl.OutputBufferLength - sizeof(*List)) /
-                 sizeof(*Entries);
+    ULONG Room =
+        (Stack->Parameters.DeviceIoControl.OutputBufferLength - sizeof(*List)) / sizeof(*Entries);
     ULONG Total = 0, Count = 0;
     PLIST_ENTRY Link;
     KIRQL Irql;

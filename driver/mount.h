@@ -7,8 +7,8 @@
 
 struct SERVER;
 
-/* Rows of control.c's table: the least sizes are checked. A final status, or STATUS_PENDING (lend). IRQL:
- * PASSIVE, in the caller's process. */
+/* Rows of control.c's table: the least sizes are checked. A final status, or STATUS_PENDING (lend).
+ * IRQL: PASSIVE, in the caller's process. */
 typedef NTSTATUS MOUNT_HANDLER(struct SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack);
 
 MOUNT_HANDLER MountVersionIoctl, MountIoctl, MountUnmountIoctl, MountArenaMapIoctl,

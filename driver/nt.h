@@ -2,10 +2,10 @@
 /*
  * nt.h - the driver's only gateway to the NT headers.
  *
- * Every file of driver/ includes this and no header of the DDK, so that there is one place to look for
- * what the driver may use: the functions that Windows XP to 11, ReactOS and Wine 8 all have. Not among
- * them, and so not to be used: SEH, IoCsq*, rundown protection, ExInterlocked*List, DPC queueing,
- * KeReadStateSemaphore, ExQueueWorkItem, memcmp (missing on x86), %wZ in debug output.
+ * Every file of driver/ includes this and no header of the DDK, so that there is one place to look
+ * for what the driver may use: the functions that Windows XP to 11, ReactOS and Wine 8 all have.
+ * Not among them, and so not to be used: SEH, IoCsq*, rundown protection, ExInterlocked*List, DPC
+ * queueing, KeReadStateSemaphore, ExQueueWorkItem, memcmp (missing on x86), %wZ in debug output.
  */
 #ifndef COREMNT_NT_H
 #define COREMNT_NT_H

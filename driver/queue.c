@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c - the life of a disk's requests. The heart of the driver, all of it on the hot path: called from
- * dispatch and cancel routines at up to DISPATCH_LEVEL, in any thread and any process.
+ * queue.c - the life of a disk's requests. The heart of the driver, all of it on the hot path:
+ * called from dispatch and cancel routines at up to DISPATCH_LEVEL, in any thread and any process.
  *
  * A request (IRP):
  *
@@ -17,27 +17,29 @@
  *
  * A slot, which carries one fragment:
  *
- *      FREE -> FILLING (WRITE: data is copied in) -> HANDED_OUT -> DRAINING (READ: copied out) -> FREE
+ *      FREE -> FILLING (WRITE: data is copied in) -> HANDED_OUT -> DRAINING (READ: copied out) ->
+ * FREE
  *         \________________ READ, FLUSH, TRIM ______/     |  \__________ others ________________/
  *                                                         v
  *                        IRP aborted while the server has it: ORPHAN -> its reply, whatever it
- *                        says, is dropped -> FREE. The server may write to the slot until then, so it
- *                        is not used again before.
+ *                        says, is dropped -> FREE. The server may write to the slot until then, so
+ * it is not used again before.
  *
- * All of it changes under QUEUE.Lock; data is copied without it. A copy is guarded by the request's Copying
- * count: a request is not completed while a copy of its data runs, so its pages stay. One lock rather than
- * an atomic word per request: an exchange of N replies and M requests takes it two to four times in all,
- * not N+M times, and every transition that cancelling, the server's end and several fragments of one IRP
- * make possible is decided in one place at one time.
+ * All of it changes under QUEUE.Lock; data is copied without it. A copy is guarded by the request's
+ * Copying count: a request is not completed while a copy of its data runs, so its pages stay. One
+ * lock rather than an atomic word per request: an exchange of N replies and M requests takes it two
+ * to four times in all, not N+M times, and every transition that cancelling, the server's end and
+ * several fragments of one IRP make possible is decided in one place at one time.
  *
- * Cancelling. Every request has its cancel routine set from insertion until it is retired. Who retires it
- * (RetireLocked) must get the routine off first; if it has been called already, completing is left to it:
- * it finds RETIRED when it gets the lock. The other way round, the routine leaves a request that is being
- * copied to the last copy. So every IRP is completed exactly once, by the one who holds it last.
+ * Cancelling. Every request has its cancel routine set from insertion until it is retired. Who
+ * retires it (RetireLocked) must get the routine off first; if it has been called already,
+ * completing is left to it: it finds RETIRED when it gets the lock. The other way round, the
+ * routine leaves a request that is being copied to the last copy. So every IRP is completed exactly
+ * once, by the one who holds it last.
  *
- * Nothing is allocated: what we know of a request is in its IRP (Tail.Overlay.DriverContext, which is ours
- * while we own the IRP), slots are made with the disk. IRPs are completed after the lock is released, by way
- * of a list on the stack.
+ * Nothing is allocated: what we know of a request is in its IRP (Tail.Overlay.DriverContext, which
+ * is ours while we own the IRP), slots are made with the disk. IRPs are completed after the lock is
+ * released, by way of a list on the stack.
  */
 #include "queue.h"
 
@@ -54,8 +56,8 @@ typedef enum SLOT_STATE {
 
 /* What we know of a request; lies in the IRP. All P: QUEUE.Lock. 16 bytes: all there is on x86. */
 typedef struct REQUEST {
-    ULONG Next;         /* handed out so far: bytes of READ, WRITE; ranges of TRIM; FLUSH counts as 1 */
-    ULONG Arrived;      /* clock units, wraps */
+    ULONG Next;    /* handed out so far: bytes of READ, WRITE; ranges of TRIM; FLUSH counts as 1 */
+    ULONG Arrived; /* clock units, wraps */
     NTSTATUS Status;    /* the first failure */
     ULONG Open : 12;    /* fragments with the server or being copied */
     ULONG Copying : 12; /* of those, being copied at this moment */
@@ -65,10 +67,10 @@ typedef struct REQUEST {
 C_ASSERT(sizeof(REQUEST) <= sizeof(((PIRP)NULL)->Tail.Overlay.DriverContext));
 C_ASSERT(CM_MAX_QUEUE_DEPTH < 1 << 12);
 
-#define REQUEST_WAITING 1u       /* on QUEUE.Waiting */
-#define REQUEST_ABORTED 2u       /* see the diagram */
-#define REQUEST_CANCEL_RAN 4u    /* the cancel routine has been here: no need to get it off */
-#define REQUEST_RETIRED 8u       /* finished; completing is left to the cancel routine */
+#define REQUEST_WAITING 1u    /* on QUEUE.Waiting */
+#define REQUEST_ABORTED 2u    /* see the diagram */
+#define REQUEST_CANCEL_RAN 4u /* the cancel routine has been here: no need to get it off */
+#define REQUEST_RETIRED 8u    /* finished; completing is left to the cancel routine */
 
 ALWAYS_INLINE REQUEST *RequestOf(PIRP Irp)
 {
@@ -80,7 +82,8 @@ ALWAYS_INLINE PIRP IrpOfEntry(PLIST_ENTRY Entry)
     return CONTAINING_RECORD(Entry, IRP, Tail.Overlay.ListEntry);
 }
 
-/* -- clock ----------------------------------------------------------------------------------------- */
+/* -- clock
+ * ----------------------------------------------------------------------------------------- */
 
 /* The performance counter, shifted right until a 32-bit difference spans more than half an hour. */
 static ULONG ClockShift;
@@ -106,7 +109,8 @@ ALWAYS_INLINE ULONG ClockNow(VOID)
     return (ULONG)((ULONG64)KeQueryPerformanceCounter(NULL).QuadPart >> ClockShift);
 }
 
-/* -- setting up ------------------------------------------------------------------------------------ */
+/* -- setting up
+ * ------------------------------------------------------------------------------------ */
 
 NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize)
 {
@@ -142,7 +146,8 @@ VOID QueueOpen(QUEUE *Queue)
     KeReleaseSpinLock(&Queue->Lock, Irql);
 }
 
-/* -- slots ----------------------------------------------------------------------------------------- */
+/* -- slots
+ * ----------------------------------------------------------------------------------------- */
 
 static SLOT *TakeSlotLocked(QUEUE *Queue)
 {
@@ -168,7 +173,8 @@ ALWAYS_INLINE ULONG64 TagOf(const QUEUE *Queue, const SLOT *Slot)
     return Slot->Uses << 16 | (ULONG64)(Slot - Queue->Slots);
 }
 
-/* The slot that a server's tag names, or NULL: never a slot's earlier use, never beyond the table. */
+/* The slot that a server's tag names, or NULL: never a slot's earlier use, never beyond the table.
+ */
 static SLOT *FindSlotLocked(QUEUE *Queue, ULONG64 Tag)
 {
     ULONG Index = CM_TAG_SLOT(Tag);
@@ -185,9 +191,9 @@ static VOID CopySlot(struct DISK *Disk, const SLOT *Slot)
 {
     PUCHAR Shared = Disk->Arena.Base + (SIZE_T)(Slot - Disk->Queue.Slots) * Disk->Queue.SlotSize;
     /* Mapped when the IRP came in; from then on this only reads the address from the MDL. */
-    PUCHAR Callers = (PUCHAR)MmGetSystemAddressForMdlSafe(Slot->Irp->MdlAddress,
-                                                          NormalPagePriority) +
-                     Slot->Offset;
+    PUCHAR Callers =
+        (PUCHAR)MmGetSystemAddressForMdlSafe(Slot->Irp->MdlAddress, NormalPagePriority) +
+        Slot->Offset;
 
     if (Slot->Op == CM_OP_WRITE)
         RtlCopyMemory(Shared, Callers, Slot->Length);
@@ -195,7 +201,8 @@ static VOID CopySlot(struct DISK *Disk, const SLOT *Slot)
         RtlCopyMemory(Callers, Shared, Slot->Length);
 }
 
-/* -- requests -------------------------------------------------------------------------------------- */
+/* -- requests
+ * -------------------------------------------------------------------------------------- */
 
 static ULONG OpOf(const IO_STACK_LOCATION *Stack)
 {
@@ -261,8 +268,8 @@ static VOID CountRetiredLocked(QUEUE *Queue, const REQUEST *Request, ULONG Op, U
     Stats->written_bytes += Op == CM_OP_WRITE ? Length : 0;
 }
 
-/* The request is over and none of its fragments is open or being copied: onto Done with it, unless its
- * cancel routine has been called and waits for the lock; then that completes it. */
+/* The request is over and none of its fragments is open or being copied: onto Done with it, unless
+ * its cancel routine has been called and waits for the lock; then that completes it. */
 static VOID RetireLocked(QUEUE *Queue, PIRP Irp, PLIST_ENTRY Done)
 {
     PIO_STACK_LOCATION Stack = IoGetCurrentIrpStackLocation(Irp);
@@ -308,8 +315,8 @@ static VOID CompleteAll(struct DISK *Disk, PLIST_ENTRY Done)
 {
     while (!IsListEmpty(Done)) {
         PIRP Irp = IrpOfEntry(RemoveHeadList(Done));
-        IoCompleteRequest(Irp, NT_SUCCESS(Irp->IoStatus.Status) ? IO_DISK_INCREMENT
-                                                                : IO_NO_INCREMENT);
+        IoCompleteRequest(Irp,
+                          NT_SUCCESS(Irp->IoStatus.Status) ? IO_DISK_INCREMENT : IO_NO_INCREMENT);
         DiskDereference(Disk);
     }
 }
@@ -364,7 +371,8 @@ VOID QueueInsert(struct DISK *Disk, PIRP Irp)
     CompleteAll(Disk, &Done);
 }
 
-/* -- handing out ----------------------------------------------------------------------------------- */
+/* -- handing out
+ * ----------------------------------------------------------------------------------- */
 
 /* Fill in offset, length and flags of the next fragment and move REQUEST.Next beyond it. */
 static VOID CutFragmentLocked(QUEUE *Queue, PIRP Irp, SLOT *Slot, struct cm_request *Out)
@@ -436,7 +444,8 @@ static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *
     }
 }
 
-/* The data of a WRITE is in its slot: the server may have it, unless the request was aborted meanwhile. */
+/* The data of a WRITE is in its slot: the server may have it, unless the request was aborted
+ * meanwhile. */
 static BOOLEAN EndFillLocked(QUEUE *Queue, SLOT *Slot, PLIST_ENTRY Done)
 {
     PIRP Irp = Slot->Irp;
@@ -453,7 +462,8 @@ static BOOLEAN EndFillLocked(QUEUE *Queue, SLOT *Slot, PLIST_ENTRY Done)
     return FALSE;
 }
 
-/* Copy the data of WRITEs into their slots. @return how many requests are still worth handing out. */
+/* Copy the data of WRITEs into their slots. @return how many requests are still worth handing out.
+ */
 static ULONG FillSlots(struct DISK *Disk, struct cm_request *Requests, ULONG Count)
 {
     QUEUE *Queue = &Disk->Queue;
@@ -498,7 +508,8 @@ ULONG QueueFetch(struct DISK *Disk, struct cm_request *Requests, ULONG Max)
     return Writes ? FillSlots(Disk, Requests, Count) : Count;
 }
 
-/* -- replies --------------------------------------------------------------------------------------- */
+/* -- replies
+ * --------------------------------------------------------------------------------------- */
 
 /* A fragment has been answered and copied: close it, and the request with its last one. */
 static VOID CloseFragmentLocked(QUEUE *Queue, SLOT *Slot, NTSTATUS Status, PLIST_ENTRY Done)
@@ -516,8 +527,7 @@ static VOID CloseFragmentLocked(QUEUE *Queue, SLOT *Slot, NTSTATUS Status, PLIST
         UnlinkLocked(Request, Irp);
         Request->Next = Total;
     }
-    if (Request->Open == 0 &&
-        (Request->Next == Total || (Request->Flags & REQUEST_ABORTED) != 0))
+    if (Request->Open == 0 && (Request->Next == Total || (Request->Flags & REQUEST_ABORTED) != 0))
         RetireLocked(Queue, Irp, Done);
 }
 
@@ -529,8 +539,8 @@ static BOOLEAN ReplyFits(const SLOT *Slot, const struct cm_reply *Reply)
 }
 
 /*
- * Take a reply in. @return FALSE if it is refused. Otherwise Reply->tag becomes the index of a slot whose
- * data is to be copied, or NOTHING_TO_COPY.
+ * Take a reply in. @return FALSE if it is refused. Otherwise Reply->tag becomes the index of a slot
+ * whose data is to be copied, or NOTHING_TO_COPY.
  */
 #define NOTHING_TO_COPY MAXULONG64
 
@@ -604,7 +614,8 @@ ULONG QueueReply(struct DISK *Disk, struct cm_reply *Replies, ULONG Count)
     return Refused;
 }
 
-/* -- exchanges that wait --------------------------------------------------------------------------- */
+/* -- exchanges that wait
+ * --------------------------------------------------------------------------- */
 
 ALWAYS_INLINE BOOLEAN CanFetchLocked(const QUEUE *Queue)
 {
@@ -619,7 +630,8 @@ static VOID CompleteExchange(struct DISK *Disk, PIRP Irp, NTSTATUS Status)
     DiskDereference(Disk);
 }
 
-/* Only ever called for an exchange that is on QUEUE.Idle; its IRP carries a reference to the disk. */
+/* Only ever called for an exchange that is on QUEUE.Idle; its IRP carries a reference to the disk.
+ */
 static VOID NTAPI CancelExchange(PDEVICE_OBJECT Device, PIRP Irp)
 {
     struct DISK *Disk = Irp->Tail.Overlay.DriverContext[0];
@@ -689,7 +701,8 @@ PIRP QueueUnpark(struct DISK *Disk)
     return Irp;
 }
 
-/* -- the end --------------------------------------------------------------------------------------- */
+/* -- the end
+ * --------------------------------------------------------------------------------------- */
 
 static VOID AbortAllLocked(QUEUE *Queue, PLIST_ENTRY Done)
 {
@@ -724,7 +737,8 @@ VOID QueueClose(struct DISK *Disk)
         CompleteExchange(Disk, IrpOfEntry(RemoveHeadList(&Exchanges)), STATUS_DEVICE_REMOVED);
 }
 
-/* -- counting -------------------------------------------------------------------------------------- */
+/* -- counting
+ * -------------------------------------------------------------------------------------- */
 
 ULONG64 QueueCountRequests(struct DISK *Disk)
 {

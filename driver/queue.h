@@ -2,8 +2,8 @@
 /*
  * queue.h - the requests of a disk: waiting, handed out, answered, cancelled; see queue.c.
  *
- * A request is an IRP. A fragment is the part of it that fits a slot of the arena; what a server sees is
- * fragments. A slot carries one fragment at a time.
+ * A request is an IRP. A fragment is the part of it that fits a slot of the arena; what a server
+ * sees is fragments. A slot carries one fragment at a time.
  */
 #ifndef COREMNT_QUEUE_H
 #define COREMNT_QUEUE_H
@@ -14,13 +14,13 @@ struct DISK;
 
 /* All P: QUEUE.Lock. */
 typedef struct SLOT {
-    PIRP Irp;         /* whose fragment it carries; NULL when free or orphaned */
-    ULONG64 Uses;     /* how often it has been handed out: the generation in its tags */
-    ULONG Offset;     /* of the fragment within the IRP's buffer */
-    ULONG Length;     /* bytes of data in the slot; 0 for FLUSH and TRIM */
-    UCHAR State;      /* SLOT_STATE */
-    UCHAR Op;         /* enum cm_op */
-    USHORT NextFree;  /* the free slots are a stack */
+    PIRP Irp;        /* whose fragment it carries; NULL when free or orphaned */
+    ULONG64 Uses;    /* how often it has been handed out: the generation in its tags */
+    ULONG Offset;    /* of the fragment within the IRP's buffer */
+    ULONG Length;    /* bytes of data in the slot; 0 for FLUSH and TRIM */
+    UCHAR State;     /* SLOT_STATE */
+    UCHAR Op;        /* enum cm_op */
+    USHORT NextFree; /* the free slots are a stack */
 } SLOT;
 
 /* P: QUEUE.Lock, all but Lock. */
@@ -45,41 +45,41 @@ typedef struct QUEUE {
 VOID QueueInitializeClock(VOID); /* once, before any queue */
 
 NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize) MUST_CHECK; /* IRQL: PASSIVE */
-VOID QueueDelete(QUEUE *Queue);                                                /* no IRP is left */
+VOID QueueDelete(QUEUE *Queue);                                                 /* no IRP is left */
 
 /* Accept I/O. IRQL: <= DISPATCH. */
 VOID QueueOpen(QUEUE *Queue);
 
-/* Refuse I/O for ever and end what there is: requests with STATUS_NO_SUCH_DEVICE, parked exchanges with
- * STATUS_DEVICE_REMOVED. IRQL: <= DISPATCH. */
+/* Refuse I/O for ever and end what there is: requests with STATUS_NO_SUCH_DEVICE, parked exchanges
+ * with STATUS_DEVICE_REMOVED. IRQL: <= DISPATCH. */
 VOID QueueClose(struct DISK *Disk);
 
 /*
- * Take in a request: READ, WRITE or FLUSH_BUFFERS, or DEVICE_CONTROL for TRIM, validated. Marks the IRP
- * pending and takes over the caller's reference to the disk; the IRP is not the caller's any more.
- * IRQL: <= DISPATCH. Hot.
+ * Take in a request: READ, WRITE or FLUSH_BUFFERS, or DEVICE_CONTROL for TRIM, validated. Marks the
+ * IRP pending and takes over the caller's reference to the disk; the IRP is not the caller's any
+ * more. IRQL: <= DISPATCH. Hot.
  */
 VOID QueueInsert(struct DISK *Disk, PIRP Irp);
 
-/* Hand out as many fragments as are waiting, fit and have a slot. @return how many. IRQL: <= DISPATCH,
- * any process. Hot. */
+/* Hand out as many fragments as are waiting, fit and have a slot. @return how many. IRQL: <=
+ * DISPATCH, any process. Hot. */
 ULONG QueueFetch(struct DISK *Disk, struct cm_request *Requests, ULONG Max);
 
-/* An exchange has come: apply its replies, completing what they finish. `Replies` is scratch space afterwards. @return how many
- * were refused. IRQL: <= DISPATCH, any process. Hot. */
+/* An exchange has come: apply its replies, completing what they finish. `Replies` is scratch space
+ * afterwards. @return how many were refused. IRQL: <= DISPATCH, any process. Hot. */
 ULONG QueueReply(struct DISK *Disk, struct cm_reply *Replies, ULONG Count);
 
 /*
- * Park an exchange until there is a request for it. The IRP carries a reference to the disk of its own,
- * which the caller gives up with it.
+ * Park an exchange until there is a request for it. The IRP carries a reference to the disk of its
+ * own, which the caller gives up with it.
  *
  * @return STATUS_PENDING: parked, or ended already; not the caller's any more.
  *         STATUS_RETRY: requests came meanwhile. STATUS_DEVICE_REMOVED: the queue is closed.
  */
 NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp) MUST_CHECK;
 
-/* A parked exchange for which there is something to fetch; the caller's, with its reference. NULL: none.
- * IRQL: <= DISPATCH. Hot. */
+/* A parked exchange for which there is something to fetch; the caller's, with its reference. NULL:
+ * none. IRQL: <= DISPATCH. Hot. */
 PIRP QueueUnpark(struct DISK *Disk) MUST_CHECK;
 
 /* Requests waiting or in flight. IRQL: <= DISPATCH. */

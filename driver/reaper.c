@@ -2,10 +2,10 @@
 /*
  * reaper.c - the thread that deletes disks.
  *
- * The last reference to a disk may go anywhere, at DISPATCH_LEVEL or in a dispatch routine that must not
- * wait; deleting a device and unmapping an arena need PASSIVE_LEVEL and may wait. A thread of our own
- * rather than work items: DriverUnload can wait for a thread to have left the driver's code, which for a
- * work item it cannot. Not on the hot path.
+ * The last reference to a disk may go anywhere, at DISPATCH_LEVEL or in a dispatch routine that
+ * must not wait; deleting a device and unmapping an arena need PASSIVE_LEVEL and may wait. A thread
+ * of our own rather than work items: DriverUnload can wait for a thread to have left the driver's
+ * code, which for a work item it cannot. Not on the hot path.
  */
 #include "reaper.h"
 

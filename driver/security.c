@@ -2,17 +2,18 @@
 /*
  * security.c - security descriptors of our devices.
  *
- * Control device: SYSTEM and administrators, nobody else. Disk devices: the same for raw access; everyone
- * may ask for attributes, as on any disk, and may pass through to files, whose protection is the file
- * system's job. Called once per device, at PASSIVE_LEVEL.
+ * Control device: SYSTEM and administrators, nobody else. Disk devices: the same for raw access;
+ * everyone may ask for attributes, as on any disk, and may pass through to files, whose protection
+ * is the file system's job. Called once per device, at PASSIVE_LEVEL.
  *
- * IoCreateDeviceSecure would do this, but it lives in a static library that mingw-w64 does not have;
- * so the descriptor is set by way of a handle before the device can be opened. Wine stores it and
- * does not enforce it.
+ * IoCreateDeviceSecure would do this, but it lives in a static library that mingw-w64 does not
+ * have; so the descriptor is set by way of a handle before the device can be opened. Wine stores it
+ * and does not enforce it.
  */
 #include "security.h"
 
-/* SIDs in their binary form; only the number of sub-authorities differs from a SID's declaration. */
+/* SIDs in their binary form; only the number of sub-authorities differs from a SID's declaration.
+ */
 typedef struct SHORT_SID {
     UCHAR Revision;
     UCHAR Count;

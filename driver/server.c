@@ -2,9 +2,9 @@
 /*
  * server.c - an open handle of the control device: who serves disks.
  *
- * The end of a server, by exit, crash, kill or CloseHandle, reaches us as CLEANUP of its last handle on NT,
- * as CLOSE alone on Wine, and not at all when Wine stops the driver under it: so all servers are on a list,
- * and ending one is idempotent. PASSIVE_LEVEL; not on the hot path.
+ * The end of a server, by exit, crash, kill or CloseHandle, reaches us as CLEANUP of its last
+ * handle on NT, as CLOSE alone on Wine, and not at all when Wine stops the driver under it: so all
+ * servers are on a list, and ending one is idempotent. PASSIVE_LEVEL; not on the hot path.
  */
 #include "server.h"
 

@@ -27,8 +27,8 @@ static DWORD finish(HANDLE handle, BOOL ok, OVERLAPPED *overlapped, DWORD *got)
     DWORD bytes = 0, error = ok ? ERROR_SUCCESS : GetLastError();
 
     if (error == ERROR_SUCCESS || error == ERROR_IO_PENDING || error == ERROR_MORE_DATA)
-        error = GetOverlappedResult(handle, overlapped, &bytes, TRUE) ? ERROR_SUCCESS
-                                                                      : GetLastError();
+        error =
+            GetOverlappedResult(handle, overlapped, &bytes, TRUE) ? ERROR_SUCCESS : GetLastError();
     if (got != NULL)
         *got = bytes;
     return error;
@@ -109,15 +109,10 @@ DWORD raw_map_arena(struct raw_disk *disk)
     return error;
 }
 
-void raw_attach(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk)
+void raw_define_letter(struct raw_disk *disk)
 {
     WCHAR target[64];
-    DWORD error = raw_mount(control, mount, disk);
 
-    if (error != ERROR_SUCCESS)
-        die("MOUNT", error);
-    if ((error = raw_map_arena(disk)) != ERROR_SUCCESS)
-        die("ARENA_MAP", error);
     swprintf(target, 64, L"\\Device\\CoreMntDisk%u", (unsigned)disk->mounted.number);
     for (WCHAR letter = L'Y'; letter >= L'D'; letter--) {
         WCHAR name[3] = {letter, L':', 0}, old[MAX_PATH];
@@ -129,6 +124,17 @@ void raw_attach(HANDLE control, const struct cm_mount *mount, struct raw_disk *d
         return;
     }
     die("no letter is free", 0);
+}
+
+void raw_attach(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk)
+{
+    DWORD error = raw_mount(control, mount, disk);
+
+    if (error != ERROR_SUCCESS)
+        die("MOUNT", error);
+    if ((error = raw_map_arena(disk)) != ERROR_SUCCESS)
+        die("ARENA_MAP", error);
+    raw_define_letter(disk);
 }
 
 DWORD raw_unmount(struct raw_disk *disk, uint32_t flags, uint32_t own_handles)
@@ -168,15 +174,16 @@ HANDLE raw_open_disk(const struct raw_disk *disk)
 void raw_get_stats(const struct raw_disk *disk, struct cm_stats *stats)
 {
     struct cm_stats_of of = {disk->mounted.disk_id};
-    DWORD error = raw_ioctl(disk->control, CM_IOCTL_STATS, &of, sizeof(of), stats, sizeof(*stats),
-                            NULL);
+    DWORD error =
+        raw_ioctl(disk->control, CM_IOCTL_STATS, &of, sizeof(of), stats, sizeof(*stats), NULL);
 
     if (error != ERROR_SUCCESS)
         die("STATS", error);
 }
 
-DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies, uint32_t reply_count,
-                   uint32_t flags, struct cm_request *requests, uint32_t max, uint32_t *count)
+DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies,
+                   uint32_t reply_count, uint32_t flags, struct cm_request *requests, uint32_t max,
+                   uint32_t *count)
 {
     struct {
         struct cm_exchange head;
@@ -206,7 +213,8 @@ DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies, 
     return error;
 }
 
-/* -- the server ---------------------------------------------------------------------------------- */
+/* -- the server ----------------------------------------------------------------------------------
+ */
 
 static void copy_backing(struct raw_server *server, const struct cm_request *request, int to_slot)
 {

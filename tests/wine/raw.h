@@ -13,6 +13,11 @@
 
 #include "abi/coremnt_abi.h"
 
+/* What STATUS_NO_SUCH_DEVICE becomes; mingw-w64's winerror.h lacks it. */
+#ifndef ERROR_NO_SUCH_DEVICE
+#define ERROR_NO_SUCH_DEVICE 433L
+#endif
+
 /* -- single calls ------------------------------------------------------------------------------ */
 
 /* \\.\CoreMnt, overlapped; ends the program if the driver is not there. */
@@ -42,11 +47,15 @@ void raw_mount_defaults(struct cm_mount *mount, uint64_t size);
 DWORD raw_mount(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk);
 DWORD raw_map_arena(struct raw_disk *disk);
 
-/* Both of the above and a letter (the first free one from the end); ends the program on failure. */
+/* The first free letter from the end; ends the program if there is none. */
+void raw_define_letter(struct raw_disk *disk);
+
+/* All of the above; ends the program on failure. */
 void raw_attach(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk);
 DWORD raw_unmount(struct raw_disk *disk, uint32_t flags, uint32_t own_handles);
 
-/* Take the letter away and unmap the arena; the driver's side is removed by force if it is there. */
+/* Take the letter away and unmap the arena; the driver's side is removed by force if it is there.
+ */
 void raw_detach(struct raw_disk *disk);
 
 /* The disk's device for data, overlapped; ends the program on failure. */
@@ -55,8 +64,9 @@ HANDLE raw_open_disk(const struct raw_disk *disk);
 void raw_get_stats(const struct raw_disk *disk, struct cm_stats *stats);
 
 /* One exchange. `requests` has room for `max`; *count: how many came. */
-DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies, uint32_t reply_count,
-                   uint32_t flags, struct cm_request *requests, uint32_t max, uint32_t *count);
+DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies,
+                   uint32_t reply_count, uint32_t flags, struct cm_request *requests, uint32_t max,
+                   uint32_t *count);
 
 static inline void *raw_slot(const struct raw_disk *disk, uint64_t tag)
 {
@@ -66,9 +76,9 @@ static inline void *raw_slot(const struct raw_disk *disk, uint64_t tag)
 /* -- a server ---------------------------------------------------------------------------------- */
 
 /*
- * A thread that serves a disk from memory of `backing_size` bytes, which the disk's bytes are mapped to
- * modulo that size. `answer`, if not NULL, sees every request first and may decide its status; it returns
- * 0 to leave the request unanswered.
+ * A thread that serves a disk from memory of `backing_size` bytes, which the disk's bytes are
+ * mapped to modulo that size. `answer`, if not NULL, sees every request first and may decide its
+ * status; it returns 0 to leave the request unanswered.
  */
 struct raw_server {
     struct raw_disk *disk;
@@ -90,7 +100,8 @@ void raw_server_stop(struct raw_server *server);
 /* The data and the reply for a request, as an honest server has them. */
 void raw_serve(struct raw_server *server, const struct cm_request *request, struct cm_reply *reply);
 
-/* -- other processes ----------------------------------------------------------------------------- */
+/* -- other processes -----------------------------------------------------------------------------
+ */
 
 /* This program again, with arguments; the caller closes or kills the process. */
 HANDLE raw_spawn(const char *arguments);

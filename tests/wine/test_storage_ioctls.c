@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_storage_ioctls.c - the questions that Windows asks a disk: every row of the driver's table
+ * with its right size, one byte less, nothing, and far too much; and what the answers say.
+ */
+#include "tests/unit/check.h"
+#include "tests/wine/raw.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <winioctl.h>
+
+#define DISK_SIZE (UINT64_C(64) << 20)
+
+static HANDLE control;
+static struct raw_disk disk;      /* 64 MiB, 512-byte sectors, writable, trim */
+static struct raw_disk read_only; /* 5 TiB, 4096-byte sectors, read-only */
+static struct raw_server servers[2];
+
+static HANDLE disk_handle, read_only_handle;
+
+static DWORD ask(HANDLE handle, DWORD code, const void *in, DWORD in_size, void *out,
+                 DWORD out_size, DWORD *got)
+{
+    return raw_ioctl(handle, code, in, in_size, out, out_size, got);
+}
+
+static void test_every_ioctl_keeps_to_its_sizes(void)
+{
+    static const struct {
+        DWORD code, in, out;
+        DWORD short_in; /* error for input one byte short */
+    } rows[] = {
+        {IOCTL_DISK_GET_LENGTH_INFO, 0, 8, 0},
+        {IOCTL_DISK_GET_DRIVE_GEOMETRY, 0, 24, 0},
+        {IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, 0, 32, 0},
+        {IOCTL_DISK_GET_MEDIA_TYPES, 0, 24, 0},
+        {IOCTL_STORAGE_GET_MEDIA_TYPES, 0, 24, 0},
+        {IOCTL_DISK_GET_PARTITION_INFO, 0, 32, 0},
+        {IOCTL_DISK_GET_PARTITION_INFO_EX, 0, 144, 0},
+        {IOCTL_DISK_SET_PARTITION_INFO, 1, 0, ERROR_BAD_LENGTH},
+        {IOCTL_DISK_SET_PARTITION_INFO_EX, 120, 0, ERROR_BAD_LENGTH},
+        {IOCTL_DISK_IS_WRITABLE, 0, 0, 0},
+        {IOCTL_DISK_VERIFY, 16, 0, ERROR_BAD_LENGTH},
+        {IOCTL_DISK_CHECK_VERIFY, 0, 0, 0},
+        {IOCTL_STORAGE_CHECK_VERIFY, 0, 0, 0},
+        {IOCTL_STORAGE_CHECK_VERIFY2, 0, 0, 0},
+        {IOCTL_DISK_MEDIA_REMOVAL, 1, 0, ERROR_BAD_LENGTH},
+        {IOCTL_STORAGE_MEDIA_REMOVAL, 1, 0, ERROR_BAD_LENGTH},
+        {IOCTL_STORAGE_EJECTION_CONTROL, 1, 0, ERROR_BAD_LENGTH},
+        {IOCTL_STORAGE_GET_HOTPLUG_INFO, 0, 8, 0},
+    };
+    unsigned char in[4096] = {0}, out[4096];
+    DWORD got;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        printf("  %08lx\n", rows[i].code);
+        CHECK_EQ(ask(disk_handle, rows[i].code, in, rows[i].in, out, rows[i].out, &got), 0);
+        CHECK_EQ(got, rows[i].out);
+        CHECK_EQ(ask(disk_handle, rows[i].code, in, sizeof(in), out, sizeof(out), &got), 0);
+        if (rows[i].out != 0) {
+            CHECK_EQ(ask(disk_handle, rows[i].code, in, rows[i].in, out, rows[i].out - 1, NULL),
+                     ERROR_INSUFFICIENT_BUFFER);
+            CHECK_EQ(ask(disk_handle, rows[i].code, in, rows[i].in, NULL, 0, NULL),
+                     ERROR_INSUFFICIENT_BUFFER);
+        }
+        if (rows[i].in != 0)
+            CHECK_EQ(ask(disk_handle, rows[i].code, in, rows[i].in - 1, out, rows[i].out, NULL),
+                     rows[i].short_in);
+    }
+}
+
+static void test_unknown_ioctls_are_refused_and_fill_nothing(void)
+{
+    static const DWORD codes[] = {
+        IOCTL_STORAGE_GET_DEVICE_NUMBER,
+        IOCTL_DISK_FORMAT_TRACKS,
+        IOCTL_DISK_GET_DRIVE_LAYOUT_EX,
+        IOCTL_STORAGE_EJECT_MEDIA,
+        CTL_CODE(FILE_DEVICE_DISK, 0x7FF, METHOD_BUFFERED, 0),
+        CM_IOCTL_VERSION,
+        CM_IOCTL_EXCHANGE,
+    };
+    unsigned char out[256], untouched[256];
+    DWORD got;
+
+    memset(untouched, 0x5A, sizeof(untouched));
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        memset(out, 0x5A, sizeof(out));
+        CHECK_EQ(ask(disk_handle, codes[i], NULL, 0, out, sizeof(out), &got),
+                 ERROR_INVALID_FUNCTION);
+        CHECK_EQ(got, 0);
+        CHECK(memcmp(out, untouched, sizeof(out)) == 0);
+    }
+}
+
+static void check_geometry(HANDLE handle, uint64_t size, uint32_t sector_size)
+{
+    DISK_GEOMETRY geometry;
+    DISK_GEOMETRY_EX extended;
+    GET_LENGTH_INFORMATION length;
+
+    CHECK_EQ(ask(handle, IOCTL_DISK_GET_LENGTH_INFO, NULL, 0, &length, sizeof(length), NULL), 0);
+    CHECK_EQ(length.Length.QuadPart, size);
+    CHECK_EQ(ask(handle, IOCTL_DISK_GET_DRIVE_GEOMETRY, NULL, 0, &geometry, sizeof(geometry), NULL),
+             0);
+    CHECK_EQ(geometry.BytesPerSector, sector_size);
+    CHECK_EQ(geometry.MediaType, FixedMedia);
+    CHECK(geometry.Cylinders.QuadPart >= 1);
+    CHECK((uint64_t)geometry.Cylinders.QuadPart * geometry.TracksPerCylinder *
+              geometry.SectorsPerTrack * sector_size <=
+          size);
+    CHECK_EQ(
+        ask(handle, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, NULL, 0, &extended, sizeof(extended), NULL),
+        0);
+    CHECK_EQ(extended.DiskSize.QuadPart, size);
+    CHECK_EQ(extended.Geometry.BytesPerSector, sector_size);
+}
+
+static void test_sizes_and_geometry_are_the_disks(void)
+{
+    check_geometry(disk_handle, DISK_SIZE, 512);
+    check_geometry(read_only_handle, read_only.mount.size, 4096);
+}
+
+static void test_partition_is_the_whole_disk_of_type_ifs(void)
+{
+    PARTITION_INFORMATION info;
+    PARTITION_INFORMATION_EX extended;
+
+    CHECK_EQ(ask(disk_handle, IOCTL_DISK_GET_PARTITION_INFO, NULL, 0, &info, sizeof(info), NULL),
+             0);
+    CHECK_EQ(info.StartingOffset.QuadPart, 0);
+    CHECK_EQ(info.PartitionLength.QuadPart, DISK_SIZE);
+    CHECK_EQ(info.HiddenSectors, 0);
+    CHECK_EQ(info.PartitionNumber, 1);
+    CHECK_EQ(info.PartitionType, PARTITION_IFS);
+    CHECK_EQ(info.RecognizedPartition, TRUE);
+    CHECK_EQ(ask(read_only_handle, IOCTL_DISK_GET_PARTITION_INFO_EX, NULL, 0, &extended,
+                 sizeof(extended), NULL),
+             0);
+    CHECK_EQ(extended.PartitionStyle, PARTITION_STYLE_MBR);
+    CHECK_EQ(extended.PartitionLength.QuadPart, read_only.mount.size);
+    CHECK_EQ(extended.Mbr.PartitionType, PARTITION_IFS);
+}
+
+static void test_read_only_disks_say_so(void)
+{
+    CHECK_EQ(ask(disk_handle, IOCTL_DISK_IS_WRITABLE, NULL, 0, NULL, 0, NULL), 0);
+    CHECK_EQ(ask(read_only_handle, IOCTL_DISK_IS_WRITABLE, NULL, 0, NULL, 0, NULL),
+             ERROR_WRITE_PROTECT);
+}
+
+static void test_check_verify_counts_on_request(void)
+{
+    static const DWORD codes[] = {IOCTL_DISK_CHECK_VERIFY, IOCTL_STORAGE_CHECK_VERIFY,
+                                  IOCTL_STORAGE_CHECK_VERIFY2};
+    DWORD first = 1, second = 2, got;
+
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(ask(disk_handle, codes[i], NULL, 0, &first, 4, &got), 0);
+        CHECK_EQ(got, 4);
+        CHECK_EQ(ask(disk_handle, codes[i], NULL, 0, &second, 4, NULL), 0);
+        CHECK_EQ(first, second);
+        CHECK_EQ(ask(disk_handle, codes[i], NULL, 0, &first, 3, NULL), ERROR_INSUFFICIENT_BUFFER);
+    }
+}
+
+static DWORD verify(LONGLONG offset, DWORD length)
+{
+    VERIFY_INFORMATION range = {.StartingOffset.QuadPart = offset, .Length = length};
+
+    return ask(disk_handle, IOCTL_DISK_VERIFY, &range, sizeof(range), NULL, 0, NULL);
+}
+
+static void test_verify_knows_the_end_of_the_disk(void)
+{
+    CHECK_EQ(verify(0, DISK_SIZE), 0);
+    CHECK_EQ(verify(DISK_SIZE - 512, 512), 0);
+    CHECK_EQ(verify(DISK_SIZE, 0), 0);
+    CHECK_EQ(verify(DISK_SIZE, 512), ERROR_SECTOR_NOT_FOUND);
+    CHECK_EQ(verify(DISK_SIZE - 512, 1024), ERROR_SECTOR_NOT_FOUND);
+    CHECK_EQ(verify(-512, 512), ERROR_SECTOR_NOT_FOUND);
+    CHECK_EQ(verify(-1, 0), ERROR_SECTOR_NOT_FOUND);
+    CHECK_EQ(verify(INT64_MAX - 511, 512), ERROR_SECTOR_NOT_FOUND);
+}
+
+/* -- QUERY_PROPERTY ---------------------------------------------------------------------------- */
+
+static DWORD query(HANDLE handle, int id, int type, void *out, DWORD out_size, DWORD *got)
+{
+    STORAGE_PROPERTY_QUERY in = {.PropertyId = (STORAGE_PROPERTY_ID)id,
+                                 .QueryType = (STORAGE_QUERY_TYPE)type};
+
+    return ask(handle, IOCTL_STORAGE_QUERY_PROPERTY, &in, sizeof(in), out, out_size, got);
+}
+
+static void test_device_property_describes_a_virtual_fixed_disk(void)
+{
+    unsigned char buffer[512];
+    STORAGE_DEVICE_DESCRIPTOR *device = (STORAGE_DEVICE_DESCRIPTOR *)buffer;
+    DWORD got;
+
+    CHECK_EQ(query(disk_handle, StorageDeviceProperty, PropertyStandardQuery, buffer,
+                   sizeof(buffer), &got),
+             0);
+    CHECK_EQ(got, device->Size);
+    CHECK_EQ(device->RemovableMedia, FALSE);
+    CHECK_EQ(device->BusType, BusTypeVirtual);
+    CHECK(device->VendorIdOffset < got && device->ProductIdOffset < got &&
+          device->ProductRevisionOffset < got);
+    CHECK_STR((char *)buffer + device->VendorIdOffset, "CoreMnt");
+}
+
+static void test_properties_have_the_sizes_that_windows_expects(void)
+{
+    static const struct {
+        int id;
+        DWORD size;
+    } rows[] = {{StorageAdapterProperty, 32}, {6, 28}, {7, 12}, {8, 12}};
+    unsigned char buffer[512];
+    STORAGE_DESCRIPTOR_HEADER *header = (STORAGE_DESCRIPTOR_HEADER *)buffer;
+    DWORD got;
+
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(query(disk_handle, rows[i].id, 0, buffer, sizeof(buffer), &got), 0);
+        CHECK_EQ(got, rows[i].size);
+        CHECK_EQ(header->Size, rows[i].size);
+        CHECK_EQ(query(disk_handle, rows[i].id, 0, buffer, 8, &got), 0); /* the header alone */
+        CHECK_EQ(got, 8);
+        CHECK_EQ(header->Size, rows[i].size);
+        CHECK_EQ(query(disk_handle, rows[i].id, 0, buffer, 7, NULL), ERROR_INSUFFICIENT_BUFFER);
+        CHECK_EQ(query(disk_handle, rows[i].id, PropertyExistsQuery, NULL, 0, &got), 0);
+        CHECK_EQ(got, 0);
+    }
+}
+
+static void test_alignment_and_trim_follow_the_disk(void)
+{
+    struct {
+        DWORD version, size, line, offset, logical, physical, sector_offset;
+    } alignment;
+    struct {
+        DWORD version, size;
+        BOOLEAN enabled;
+    } trim;
+
+    CHECK_EQ(query(disk_handle, 6, 0, &alignment, sizeof(alignment), NULL), 0);
+    CHECK_EQ(alignment.logical, 512);
+    CHECK(alignment.physical >= 512);
+    CHECK_EQ(query(read_only_handle, 6, 0, &alignment, sizeof(alignment), NULL), 0);
+    CHECK_EQ(alignment.logical, 4096);
+    CHECK_EQ(query(disk_handle, 8, 0, &trim, sizeof(trim), NULL), 0);
+    CHECK_EQ(trim.enabled, TRUE);
+    CHECK_EQ(query(read_only_handle, 8, 0, &trim, sizeof(trim), NULL), 0);
+    CHECK_EQ(trim.enabled, FALSE);
+}
+
+static void test_unknown_properties_and_short_queries_are_refused(void)
+{
+    unsigned char buffer[512], in[12] = {0};
+
+    CHECK_EQ(query(disk_handle, 2, 0, buffer, sizeof(buffer), NULL), ERROR_NOT_SUPPORTED);
+    CHECK_EQ(query(disk_handle, 77, 0, buffer, sizeof(buffer), NULL), ERROR_NOT_SUPPORTED);
+    CHECK_EQ(query(disk_handle, -1, 1, buffer, sizeof(buffer), NULL), ERROR_NOT_SUPPORTED);
+    CHECK_EQ(query(disk_handle, 0, 7, buffer, sizeof(buffer), NULL), ERROR_NOT_SUPPORTED);
+    CHECK_EQ(ask(disk_handle, IOCTL_STORAGE_QUERY_PROPERTY, in, 7, buffer, sizeof(buffer), NULL),
+             ERROR_BAD_LENGTH);
+}
+
+/* -- TRIM -------------------------------------------------------------------------------------- */
+
+struct trim {
+    DEVICE_MANAGE_DATA_SET_ATTRIBUTES set;
+    DEVICE_DATA_SET_RANGE ranges[3];
+};
+
+static struct trim trim_of(LONGLONG offset, ULONGLONG length)
+{
+    struct trim trim = {
+        .set = {.Size = sizeof(trim.set),
+                .Action = DeviceDsmAction_Trim,
+                .DataSetRangesOffset = offsetof(struct trim, ranges),
+                .DataSetRangesLength = sizeof(DEVICE_DATA_SET_RANGE)},
+        .ranges = {{offset, length}},
+    };
+    return trim;
+}
+
+static DWORD send_trim(HANDLE handle, const struct trim *trim, DWORD size)
+{
+    return ask(handle, IOCTL_STORAGE_MANAGE_DATA_SET_ATTRIBUTES, trim, size, NULL, 0, NULL);
+}
+
+static void test_trim_reaches_the_server_range_by_range(void)
+{
+    struct trim trim = trim_of(0, 4096);
+    LONG before = servers[0].trims;
+
+    trim.ranges[1] = (DEVICE_DATA_SET_RANGE){8192, 0}; /* empty: nothing to tell */
+    trim.ranges[2] = (DEVICE_DATA_SET_RANGE){(LONGLONG)(DISK_SIZE - 512), 512};
+    trim.set.DataSetRangesLength = 3 * sizeof(DEVICE_DATA_SET_RANGE);
+    CHECK_EQ(send_trim(disk_handle, &trim, sizeof(trim)), 0);
+    CHECK_EQ(servers[0].trims, before + 2);
+    trim = trim_of(0, DISK_SIZE);
+    CHECK_EQ(send_trim(disk_handle, &trim, sizeof(trim)), 0);
+    CHECK_EQ(servers[0].trims, before + 3);
+    trim = trim_of(0, 0);
+    CHECK_EQ(send_trim(disk_handle, &trim, sizeof(trim)), 0);
+    CHECK_EQ(servers[0].trims, before + 3);
+}
+
+#define TRIM_REFUSED(change, error)                                                                \
+    do {                                                                                           \
+        struct trim trim = trim_of(0, 4096);                                                       \
+        change;                                                                                    \
+        CHECK_EQ(send_trim(disk_handle, &trim, sizeof(trim)), error);                              \
+    } while (0)
+
+static void test_hostile_trims_are_refused(void)
+{
+    LONG before = servers[0].trims;
+    struct trim good = trim_of(0, 4096);
+
+    TRIM_REFUSED(trim.ranges[0].StartingOffset = -4096, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.ranges[0].StartingOffset = 1, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.ranges[0].LengthInBytes = 513, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.ranges[0].LengthInBytes = DISK_SIZE + 512, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.ranges[0].LengthInBytes = UINT64_MAX - 511, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.ranges[0].StartingOffset = INT64_MAX - 511, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesOffset = 0, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesOffset = sizeof(trim), ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesOffset = UINT32_MAX - 7, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesOffset += 4, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesLength = 0, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesLength = 15, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesLength = UINT32_MAX - 15, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.DataSetRangesLength = 4 * 16, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.Flags = DEVICE_DSM_FLAG_ENTIRE_DATA_SET_RANGE, ERROR_INVALID_PARAMETER);
+    TRIM_REFUSED(trim.set.Action = 2, ERROR_NOT_SUPPORTED);
+    CHECK_EQ(send_trim(disk_handle, &good, sizeof(good.set) - 1), ERROR_INVALID_PARAMETER);
+    CHECK_EQ(send_trim(disk_handle, &good, sizeof(good.set)), ERROR_INVALID_PARAMETER);
+    CHECK_EQ(send_trim(read_only_handle, &good, sizeof(good)), ERROR_WRITE_PROTECT);
+    CHECK_EQ(servers[0].trims, before);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        CHECK_TEST(test_every_ioctl_keeps_to_its_sizes),
+        CHECK_TEST(test_unknown_ioctls_are_refused_and_fill_nothing),
+        CHECK_TEST(test_sizes_and_geometry_are_the_disks),
+        CHECK_TEST(test_partition_is_the_whole_disk_of_type_ifs),
+        CHECK_TEST(test_read_only_disks_say_so),
+        CHECK_TEST(test_check_verify_counts_on_request),
+        CHECK_TEST(test_verify_knows_the_end_of_the_disk),
+        CHECK_TEST(test_device_property_describes_a_virtual_fixed_disk),
+        CHECK_TEST(test_properties_have_the_sizes_that_windows_expects),
+        CHECK_TEST(test_alignment_and_trim_follow_the_disk),
+        CHECK_TEST(test_unknown_properties_and_short_queries_are_refused),
+        CHECK_TEST(test_trim_reaches_the_server_range_by_range),
+        CHECK_TEST(test_hostile_trims_are_refused),
+    };
+    struct cm_mount mount;
+    int result;
+
+    control = raw_open_control();
+    raw_mount_defaults(&mount, DISK_SIZE);
+    raw_attach(control, &mount, &disk);
+    raw_server_start(&servers[0], &disk, 1 << 20);
+    raw_mount_defaults(&mount, UINT64_C(5) << 40);
+    mount.sector_size = 4096;
+    mount.flags |= CM_MOUNT_READ_ONLY;
+    raw_attach(control, &mount, &read_only);
+    raw_server_start(&servers[1], &read_only, 1 << 20);
+    disk_handle = raw_open_disk(&disk);
+    read_only_handle = raw_open_disk(&read_only);
+
+    result = check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+
+    raw_server_stop(&servers[0]);
+    raw_server_stop(&servers[1]);
+    raw_detach(&disk);
+    raw_detach(&read_only);
+    return result;
+}
