@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * raw.c - a file that holds the disk's bytes as they are. Byte n of the disk is byte n of the file.
+ *
+ * Opened by registry.c. Its callbacks are the hot path: called by the pool, on many threads at
+ * once; they take no lock, because the system's file calls carry their own offset.
+ *
+ * The file has the disk's length from the beginning, because nothing else in it tells the size, and
+ * is sparse: storage is taken as data comes. When the storage is full, the write that needs more
+ * fails with CM_ENOSPC, its range holds old data, new data or both, and everything else goes on. A
+ * trim makes a hole.
+ *
+ * A writer opens the file exclusively, so nobody should cut it while it serves. Where locks bind
+ * only those who ask for them (Linux), somebody can: what is cut off then reads as zeros, like the
+ * hole that it now is, and a write makes the file longer again. Asking the file's size before every
+ * read would cost more than the read.
+ */
+#include <stdio.h>
+
+#include "abi/coremnt_abi.h"
+#include "lib/core/error_internal.h"
+#include "lib/core/image_internal.h"
+#include "lib/core/os.h"
+
+/* -- callbacks -----------------------------------------------------------------------------------
+ */
+
+static int raw_read(void *context, void *buffer, uint32_t length, uint64_t offset)
+{
+    return cm_os_file_read(context, buffer, length, offset);
+}
+
+/* CM_IMAGE_FUA does not come here: image.c calls raw_flush() after the write, and a file has no
+ * better way. */
+static int raw_write(void *context, const void *buffer, uint32_t length, uint64_t offset,
+                     uint32_t flags)
+{
+    (void)flags;
+    return cm_os_file_write(context, buffer, length, offset);
+}
+
+static int raw_flush(void *context)
+{
+    return cm_os_file_flush(context);
+}
+
+static int raw_trim(void *context, uint64_t offset, uint64_t length)
+{
+    return cm_os_file_punch(context, offset, length);
+}
+
+static int raw_info(void *context, struct cm_image_info *info)
+{
+    info->format = "raw";
+    return cm_os_file_allocated(context, &info->allocated);
+}
+
+static void raw_close(void *context)
+{
+    cm_os_file_close(context);
+}
+
+static const struct cm_image_ops raw_ops = {
+    .size = sizeof(struct cm_image_ops),
+    .flags = CM_IMAGE_PARALLEL,
+    .read = raw_read,
+    .close = raw_close,
+    .write = raw_write,
+    .flush = raw_flush,
+    .trim = raw_trim,
+    .info = raw_info,
+};
+
+static const struct cm_image_ops raw_read_only_ops = {
+    .size = sizeof(struct cm_image_ops),
+    .flags = CM_IMAGE_PARALLEL,
+    .read = raw_read,
+    .close = raw_close,
+    .info = raw_info,
+};
+
+/* -- opening -------------------------------------------------------------------------------------
+ */
+
+/* Where the file system has no sparse files, CM_ENOTSUP, the file takes its whole size at once: it
+ * still is a disk, and if there is no room the resize says so. */
+static int set_length(struct cm_os_file *file, uint64_t size)
+{
+    int error = cm_os_file_set_sparse(file);
+
+    if (error != 0 && error != CM_ENOTSUP)
+        return error;
+    return cm_os_file_resize(file, size);
+}
+
+/* The size of the disk in a file that was there before; a smaller one is grown to the size wanted.
+ */
+static int fit(struct cm_os_file *file, const char *path, const struct cm_image_options *options,
+               uint64_t *size)
+{
+    unsigned sector_size = options->sector_size;
+    int error = cm_os_file_size(file, size);
+
+    if (error != 0)
+        return error;
+    if (options->size != 0 && *size > options->size)
+        return cm_fail(CM_EINVAL,
+                       "%s has %llu bytes already and is not cut to %llu: data would be lost.",
+                       path, (unsigned long long)*size, (unsigned long long)options->size);
+    if (options->size != 0 && *size < options->size) {
+        if ((options->flags & CM_OPEN_READ_ONLY) != 0)
+            return cm_fail(CM_EINVAL,
+                           "%s has %llu bytes and cannot grow to %llu: it is opened read-only.",
+                           path, (unsigned long long)*size, (unsigned long long)options->size);
+        *size = options->size;
+        return set_length(file, *size);
+    }
+    if (*size == 0)
+        return cm_fail(CM_EINVAL, "%s is empty. Give the size that the disk is to have.", path);
+    if (*size % sector_size == 0)
+        return 0;
+    if (*size % CM_SECTOR_SIZE_SMALL == 0)
+        return cm_fail(CM_EINVAL,
+                       "%s has %llu bytes, not whole sectors of %u. Open it with sectors of %u.",
+                       path, (unsigned long long)*size, sector_size, CM_SECTOR_SIZE_SMALL);
+    return cm_fail(CM_EINVAL,
+                   "%s has %llu bytes, not whole sectors of %u. Give a larger size to grow it.",
+                   path, (unsigned long long)*size, sector_size);
+}
+
+static int open_existing(const char *path, const struct cm_image_options *options,
+                         struct cm_os_file **file, uint64_t *size)
+{
+    int read_only = (options->flags & CM_OPEN_READ_ONLY) != 0;
+    int error = cm_os_file_open(path, read_only ? CM_OS_READ_ONLY : CM_OS_EXCLUSIVE, file);
+
+    if (error != 0)
+        return error;
+    error = fit(*file, path, options, size);
+    if (error != 0)
+        cm_os_file_close(*file);
+    return error;
+}
+
+/* A file that was made here and is of no use goes again, so that the next try does not find
+ * CM_EEXIST.
+ * @return `error`, whose sentence stays. */
+static int take_back(struct cm_os_file *file, const char *path, int error)
+{
+    char reason[512];
+    int remove_error;
+
+    snprintf(reason, sizeof(reason), "%s", cm_last_error());
+    cm_os_file_close(file);
+    remove_error = cm_os_file_remove(path);
+    if (remove_error != 0)
+        return cm_fail(error, "%s %s is left over and could not be removed: %s.", reason, path,
+                       cm_error_name(remove_error));
+    return error;
+}
+
+static int create(const char *path, const struct cm_image_options *options,
+                  struct cm_os_file **file, uint64_t *size)
+{
+    int error;
+
+    if (options->size == 0)
+        return cm_fail(CM_EINVAL, "cannot create %s without a size.", path);
+    error = cm_os_file_open(path, CM_OS_CREATE | CM_OS_EXCLUSIVE, file);
+    if (error != 0)
+        return error;
+    *size = options->size;
+    error = set_length(*file, *size);
+    return error != 0 ? take_back(*file, path, error) : 0;
+}
+
+int cm_raw_open(const char *path, const struct cm_image_options *options, struct cm_image **image)
+{
+    const struct cm_image_ops *ops =
+        (options->flags & CM_OPEN_READ_ONLY) != 0 ? &raw_read_only_ops : &raw_ops;
+    int created = (options->flags & CM_OPEN_CREATE) != 0;
+    struct cm_os_file *file;
+    uint64_t size;
+    int error = created ? create(path, options, &file, &size) : CM_EEXIST;
+
+    if (!created || (error == CM_EEXIST && (options->flags & CM_OPEN_OR_CREATE) != 0)) {
+        created = 0;
+        error = open_existing(path, options, &file, &size);
+    }
+    if (error != 0)
+        return error;
+    error = cm_image_new(ops, file, size, options->sector_size, image);
+    if (error != 0 && created)
+        return take_back(file, path, error);
+    if (error != 0)
+        cm_os_file_close(file);
+    return error;
+}

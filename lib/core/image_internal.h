@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image_internal.h - what registry.c and the files of images/ agree on.
+ */
+#ifndef CM_IMAGE_INTERNAL_H
+#define CM_IMAGE_INTERNAL_H
+
+#include <coremnt/image.h>
+
+/*
+ * Opens an image of one kind. `rest` is what follows "KIND:" and is not empty. The options are
+ * complete and checked: known flags that go together, a sector size of 512 or 4096, a size that is
+ * 0 or whole sectors. Sets *image, and the sentence if it fails.
+ */
+typedef int cm_image_opener(const char *rest, const struct cm_image_options *options,
+                            struct cm_image **image);
+
+/* One for each kind, in images/. Their table is in registry.c. */
+cm_image_opener cm_memory_open;
+cm_image_opener cm_raw_open;
+
+#endif
