@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.c - the files of images, on Windows.
+ *
+ * Images open, size and close files on the thread of whoever opens the image; the threads that
+ * serve a disk read, write, flush and punch, many at once. Those four are hot and set only the
+ * number.
+ *
+ * NT lets one request at a time into a file that was opened for synchronous I/O, so files are
+ * opened for overlapped I/O, and each thread waits for its own request at an event of its own. The
+ * file itself cannot be what is waited for: any request of any thread signals it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+#include <winioctl.h>
+
+#include "lib/core/error_internal.h"
+#include "lib/core/os.h"
+#include "lib/windows/wide.h"
+
+#include <coremnt/error.h>
+
+/* mingw-w64 10 does not name these two of winerror.h. */
+#ifndef ERROR_DIRECTORY_NOT_SUPPORTED
+#define ERROR_DIRECTORY_NOT_SUPPORTED 336
+#endif
+#ifndef ERROR_DISK_QUOTA_EXCEEDED
+#define ERROR_DISK_QUOTA_EXCEEDED 1295
+#endif
+
+struct cm_os_file {
+    HANDLE handle;
+    int read_only;
+    LONG sparse; /* interlocked: set_sparse may come while others punch */
+    char path[]; /* for sentences */
+};
+
+/* -- errors ------------------------------------------------------------------------------------ */
+
+static const char path_advice[] = "there is no such file or folder. Check the path.";
+static const char name_advice[] = "this is not a name that a file can have. Check the path.";
+static const char busy_advice[] = "another program has it open for writing. Close it there first.";
+static const char there_advice[] = "it exists already. Choose another name, or remove it first.";
+static const char full_advice[] = "the disk is full. Free some space.";
+
+static const struct {
+    DWORD system;
+    int error;
+    const char *text; /* what happened and what to do; NULL: the system's words say it */
+} error_table[] = {
+    {ERROR_ACCESS_DENIED, CM_EACCES,
+     "access denied. Check the rights on the file, and that it is not marked read-only."},
+    {ERROR_PRIVILEGE_NOT_HELD, CM_EACCES, NULL},
+    {ERROR_NETWORK_ACCESS_DENIED, CM_EACCES, NULL},
+    {ERROR_FILE_NOT_FOUND, CM_ENOENT, path_advice},
+    {ERROR_PATH_NOT_FOUND, CM_ENOENT, path_advice},
+    {ERROR_INVALID_DRIVE, CM_ENOENT, "there is no such drive. Check the path."},
+    {ERROR_BAD_NETPATH, CM_ENOENT, NULL},
+    {ERROR_BAD_NET_NAME, CM_ENOENT, NULL},
+    {ERROR_FILE_EXISTS, CM_EEXIST, there_advice},
+    {ERROR_ALREADY_EXISTS, CM_EEXIST, there_advice},
+    {ERROR_SHARING_VIOLATION, CM_EBUSY, busy_advice},
+    {ERROR_LOCK_VIOLATION, CM_EBUSY, "another program has locked a part of it."},
+    {ERROR_USER_MAPPED_FILE, CM_EBUSY, "another program has it mapped into its memory."},
+    {ERROR_DELETE_PENDING, CM_EBUSY, "it is being deleted; a program still has it open."},
+    {ERROR_DISK_FULL, CM_ENOSPC, full_advice},
+    {ERROR_HANDLE_DISK_FULL, CM_ENOSPC, full_advice},
+    {ERROR_DISK_QUOTA_EXCEEDED, CM_ENOSPC, "the disk quota is used up. Free some space."},
+    {ERROR_FILE_TOO_LARGE, CM_ENOSPC, "larger than the file system allows."},
+    {ERROR_WRITE_PROTECT, CM_EROFS, "the disk is write-protected. Open the image read-only."},
+    {ERROR_DIRECTORY_NOT_SUPPORTED, CM_EINVAL, "it is a folder. Give the name of a file."},
+    {ERROR_BAD_DEV_TYPE, CM_EINVAL, "it is a device. Give the name of a file."},
+    {ERROR_INVALID_NAME, CM_EINVAL, name_advice},
+    {ERROR_BAD_PATHNAME, CM_EINVAL, name_advice},
+    {ERROR_FILENAME_EXCED_RANGE, CM_EINVAL, name_advice},
+    {ERROR_DIRECTORY, CM_EINVAL, name_advice},
+    {ERROR_INVALID_PARAMETER, CM_EINVAL, NULL},
+    {ERROR_NEGATIVE_SEEK, CM_EINVAL, NULL},
+    {ERROR_NOT_ENOUGH_MEMORY, CM_ENOMEM, NULL},
+    {ERROR_OUTOFMEMORY, CM_ENOMEM, NULL},
+    {ERROR_NO_SYSTEM_RESOURCES, CM_ENOMEM, NULL},
+    {ERROR_COMMITMENT_LIMIT, CM_ENOMEM, NULL},
+    {ERROR_WORKING_SET_QUOTA, CM_ENOMEM, NULL},
+    {ERROR_TOO_MANY_OPEN_FILES, CM_ENOMEM, NULL},
+    /* What file systems answer to a control code that they do not know: FAT, network servers. */
+    {ERROR_INVALID_FUNCTION, CM_ENOTSUP, "this file system cannot do it."},
+    {ERROR_NOT_SUPPORTED, CM_ENOTSUP, "this file system cannot do it."},
+    {ERROR_CALL_NOT_IMPLEMENTED, CM_ENOTSUP, "this system cannot do it."},
+    {ERROR_CRC, CM_EMEDIA, NULL},
+    {ERROR_SECTOR_NOT_FOUND, CM_EMEDIA, NULL},
+    {ERROR_FILE_CORRUPT, CM_EMEDIA, NULL},
+    {ERROR_OPERATION_ABORTED, CM_ECANCELED, NULL},
+};
+
+#define ERROR_COUNT (sizeof(error_table) / sizeof(error_table[0]))
+
+static int error_of(DWORD system_error)
+{
+    for (size_t i = 0; i < ERROR_COUNT; i++)
+        if (error_table[i].system == system_error)
+            return error_table[i].error;
+    return CM_EIO;
+}
+
+/* "cannot ACTION PATH: ...". */
+static int fail_with(const char *action, const char *path, DWORD system_error)
+{
+    char words[256];
+
+    for (size_t i = 0; i < ERROR_COUNT; i++)
+        if (error_table[i].system == system_error && error_table[i].text != NULL)
+            return cm_fail(error_table[i].error, "cannot %s %s: %s", action, path,
+                           error_table[i].text);
+    cm_os_error_text(system_error, words, sizeof(words));
+    return cm_fail(error_of(system_error), "cannot %s %s: %s.", action, path, words);
+}
+
+static int refuse_read_only(const char *action, const struct cm_os_file *file)
+{
+    return cm_fail(CM_EROFS, "cannot %s %s: it was opened read-only.", action, file->path);
+}
+
+/* -- paths ------------------------------------------------------------------------------------- */
+
+#define PREFIX_UNITS 4u
+static const wchar_t long_prefix[] = L"\\\\?\\";
+static const wchar_t device_prefix[] = L"\\\\.\\";
+
+static int has_prefix(const wchar_t *path, const wchar_t *prefix)
+{
+    return wcsncmp(path, prefix, PREFIX_UNITS) == 0;
+}
+
+/* A path in the long form names a file if it has a folder and a name: \\?\C:\x, not \\?\C:, which
+ * is the whole volume, nor \\?\PhysicalDrive0. */
+static int names_a_file(const wchar_t *path)
+{
+    const wchar_t *separator = wcschr(path + PREFIX_UNITS, L'\\');
+
+    return separator != NULL && separator[1] != L'\0';
+}
+
+/* NULL: no memory, or not a path; GetLastError() knows. */
+static wchar_t *full_path(const wchar_t *path)
+{
+    DWORD units = GetFullPathNameW(path, 0, NULL, NULL);
+    wchar_t *full = units == 0 ? NULL : malloc(units * sizeof(*full));
+
+    if (full == NULL) {
+        if (units != 0)
+            SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return NULL;
+    }
+    /* Longer the second time: another thread has changed the current folder in between. */
+    if (GetFullPathNameW(path, units, full, NULL) >= units) {
+        free(full);
+        SetLastError(ERROR_PATH_NOT_FOUND);
+        return NULL;
+    }
+    return full;
+}
+
+static wchar_t *joined(const wchar_t *prefix, const wchar_t *rest)
+{
+    size_t prefix_units = wcslen(prefix), rest_units = wcslen(rest) + 1;
+    wchar_t *path = malloc((prefix_units + rest_units) * sizeof(*path));
+
+    if (path == NULL) {
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return NULL;
+    }
+    memcpy(path, prefix, prefix_units * sizeof(*path));
+    memcpy(path + prefix_units, rest, rest_units * sizeof(*path));
+    return path;
+}
+
+/*
+ * The long form of a path, \\?\..., in which it may have 32767 characters and not just 259. That
+ * form is taken literally, so the path is made full first. This also finds the names of devices
+ * (C:\NUL becomes
+ * \\.\NUL); they are refused unopened, with ERROR_BAD_DEV_TYPE, because opening some does something
+ * to them. NULL on failure; GetLastError() knows.
+ */
+static wchar_t *long_form(const wchar_t *path)
+{
+    wchar_t *full = has_prefix(path, long_prefix) ? joined(L"", path) : full_path(path);
+    wchar_t *result = NULL;
+
+    if (full == NULL)
+        return NULL;
+    if (has_prefix(full, device_prefix) || (has_prefix(full, long_prefix) && !names_a_file(full))) {
+        free(full);
+        SetLastError(ERROR_BAD_DEV_TYPE);
+        return NULL;
+    }
+    if (has_prefix(full, long_prefix))
+        return full;
+    if (full[0] == L'\\' && full[1] == L'\\')
+        result = joined(L"\\\\?\\UNC\\", full + 2);
+    else
+        result = joined(long_prefix, full);
+    free(full);
+    return result;
+}
+
+/* The path as Windows is to be asked for it; free() it. A failure has its sentence. */
+static int native_path(const char *action, const char *path, wchar_t **native)
+{
+    size_t units = strlen(path) + 1; /* UTF-16 never needs more units than UTF-8 needs bytes */
+    wchar_t *wide = malloc(units * sizeof(*wide));
+    int error;
+
+    *native = NULL;
+    if (wide == NULL)
+        return fail_with(action, path, ERROR_NOT_ENOUGH_MEMORY);
+    error = cm_wide_from_utf8(path, wide, units);
+    if (error == 0) {
+        *native = long_form(wide);
+        if (*native == NULL)
+            error = fail_with(action, path, GetLastError());
+    }
+    free(wide);
+    return error;
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static int is_folder(const wchar_t *native)
+{
+    DWORD attributes = GetFileAttributesW(native);
+
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+}
+
+/*
+ * Sharing is checked by the system, against all programs: with CM_OS_EXCLUSIVE nobody else may have
+ * it open for writing, before or after; readers that do not mind (a share mode with write: our own
+ * without that flag) may. FILE_SHARE_DELETE never: a mounted image must not be renamed or deleted.
+ */
+static int open_handle(const char *path, const wchar_t *native, uint32_t flags, HANDLE *handle)
+{
+    int create = (flags & CM_OS_CREATE) != 0;
+    DWORD access = (flags & CM_OS_READ_ONLY) != 0 ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE;
+    DWORD share = FILE_SHARE_READ | ((flags & CM_OS_EXCLUSIVE) != 0 ? 0 : FILE_SHARE_WRITE);
+    /* If it turns out to be a pipe, whoever is at its other end must not act in our name. */
+    DWORD how = FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION;
+
+    *handle = CreateFileW(native, access, share, NULL, create ? CREATE_NEW : OPEN_EXISTING,
+                          FILE_ATTRIBUTE_NORMAL | how, NULL);
+    if (*handle == INVALID_HANDLE_VALUE) {
+        DWORD system_error = GetLastError();
+        /* For a folder Windows says no more than "access denied". */
+        if (!create && is_folder(native))
+            system_error = ERROR_DIRECTORY_NOT_SUPPORTED;
+        return fail_with(create ? "create" : "open", path, system_error);
+    }
+    return 0;
+}
+
+/* After opening, for what the name has not given away. */
+static int check_kind(struct cm_os_file *file)
+{
+    BY_HANDLE_FILE_INFORMATION information;
+
+    if (GetFileType(file->handle) != FILE_TYPE_DISK)
+        return fail_with("open", file->path, ERROR_BAD_DEV_TYPE);
+    if (!GetFileInformationByHandle(file->handle, &information))
+        return fail_with("open", file->path, GetLastError());
+    if ((information.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
+        return fail_with("open", file->path, ERROR_DIRECTORY_NOT_SUPPORTED);
+    if ((information.dwFileAttributes & FILE_ATTRIBUTE_DEVICE) != 0)
+        return fail_with("open", file->path, ERROR_BAD_DEV_TYPE);
+    file->sparse = (information.dwFileAttributes & FILE_ATTRIBUTE_SPARSE_FILE) != 0;
+    return 0;
+}
+
+static int open_checked(struct cm_os_file *file, uint32_t flags)
+{
+    wchar_t *native;
+    int error = native_path((flags & CM_OS_CREATE) != 0 ? "create" : "open", file->path, &native);
+
+    if (error != 0)
+        return error;
+    error = open_handle(file->path, native, flags, &file->handle);
+    free(native);
+    if (error != 0)
+        return error;
+    error = check_kind(file);
+    if (error != 0)
+        CloseHandle(file->handle);
+    return error;
+}
+
+int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file)
+{
+    size_t length = strlen(path) + 1;
+    struct cm_os_file *opened = malloc(sizeof(*opened) + length);
+    int error;
+
+    *file = NULL;
+    if (opened == NULL)
+        return fail_with("open", path, ERROR_NOT_ENOUGH_MEMORY);
+    memcpy(opened->path, path, length);
+    opened->read_only = (flags & CM_OS_READ_ONLY) != 0;
+    error = open_checked(opened, flags);
+    if (error != 0) {
+        free(opened);
+        return error;
+    }
+    *file = opened;
+    return 0;
+}
+
+void cm_os_file_close(struct cm_os_file *file)
+{
+    if (file == NULL)
+        return;
+    CloseHandle(file->handle);
+    free(file);
+}
+
+int cm_os_file_remove(const char *path)
+{
+    wchar_t *native;
+    int error = native_path("remove", path, &native);
+
+    if (error != 0)
+        return error;
+    if (!DeleteFileW(native))
+        error = fail_with("remove", path, GetLastError());
+    free(native);
+    return error;
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static INIT_ONCE event_once = INIT_ONCE_STATIC_INIT;
+static DWORD event_slot = FLS_OUT_OF_INDEXES;
+
+static VOID WINAPI close_event(PVOID event)
+{
+    if (event != NULL)
+        CloseHandle((HANDLE)event);
+}
+
+/* A slot for fibers and not for threads, because only these have a callback when the thread ends.
+ * The callback must still be there then, so our module (it may be a DLL) is never unloaded any
+ * more. */
+static BOOL WINAPI make_slot(PINIT_ONCE once, PVOID parameter, PVOID *context)
+{
+    HMODULE self;
+
+    (void)once;
+    (void)parameter;
+    (void)context;
+    if (!GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                            (LPCWSTR)(void *)&event_once, &self))
+        return FALSE;
+    event_slot = FlsAlloc(close_event);
+    return event_slot != FLS_OUT_OF_INDEXES;
+}
+
+/* The event of this thread, made when it first needs one. NULL: no memory. */
+static HANDLE own_event(void)
+{
+    HANDLE event;
+
+    if (!InitOnceExecuteOnce(&event_once, make_slot, NULL, NULL))
+        return NULL;
+    event = (HANDLE)FlsGetValue(event_slot);
+    if (event != NULL)
+        return event;
+    event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (event == NULL)
+        return NULL;
+    if (!FlsSetValue(event_slot, event)) {
+        CloseHandle(event);
+        return NULL;
+    }
+    return event;
+}
+
+static int begin(OVERLAPPED *request, uint64_t offset)
+{
+    memset(request, 0, sizeof(*request));
+    request->Offset = (DWORD)offset;
+    request->OffsetHigh = (DWORD)(offset >> 32);
+    request->hEvent = own_event();
+    return request->hEvent != NULL ? 0 : CM_ENOMEM;
+}
+
+/* Waits for a request, if it has not been done at once. Returns the system's error, or 0. */
+static DWORD finish(const struct cm_os_file *file, BOOL accepted, OVERLAPPED *request, DWORD *done)
+{
+    if (!accepted) {
+        DWORD system_error = GetLastError();
+        if (system_error != ERROR_IO_PENDING)
+            return system_error;
+    }
+    return GetOverlappedResult(file->handle, request, done, TRUE) ? 0 : GetLastError();
+}
+
+static DWORD control(const struct cm_os_file *file, DWORD code, void *input, DWORD size)
+{
+    OVERLAPPED request;
+    DWORD done = 0;
+
+    if (begin(&request, 0) != 0)
+        return ERROR_NOT_ENOUGH_MEMORY;
+    return finish(file, DeviceIoControl(file->handle, code, input, size, NULL, 0, NULL, &request),
+                  &request, &done);
+}
+
+/* -- input and output -------------------------------------------------------------------------- */
+
+int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset)
+{
+    char *at = buffer;
+
+    while (length > 0) {
+        OVERLAPPED request;
+        DWORD done = 0, system_error;
+        int error = begin(&request, offset);
+        if (error != 0)
+            return error;
+        system_error =
+            finish(file, ReadFile(file->handle, at, length, NULL, &request), &request, &done);
+        if (system_error == ERROR_HANDLE_EOF || (system_error == 0 && done == 0)) {
+            memset(at, 0, length);
+            return 0;
+        }
+        if (system_error != 0)
+            return error_of(system_error);
+        at += done;
+        offset += done;
+        length -= done;
+    }
+    return 0;
+}
+
+int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t length, uint64_t offset)
+{
+    const char *at = buffer;
+
+    if (file->read_only)
+        return CM_EROFS;
+    while (length > 0) {
+        OVERLAPPED request;
+        DWORD done = 0, system_error;
+        int error = begin(&request, offset);
+        if (error != 0)
+            return error;
+        system_error =
+            finish(file, WriteFile(file->handle, at, length, NULL, &request), &request, &done);
+        if (system_error != 0)
+            return error_of(system_error);
+        if (done == 0) /* never for a file; without this it would be an endless loop */
+            return CM_EIO;
+        at += done;
+        offset += done;
+        length -= done;
+    }
+    return 0;
+}
+
+int cm_os_file_flush(struct cm_os_file *file)
+{
+    if (file->read_only) /* has nothing to flush, and Windows would deny it */
+        return 0;
+    return FlushFileBuffers(file->handle) ? 0 : error_of(GetLastError());
+}
+
+/* Also hot: TRIM comes from the mounted file system. In a file that is not sparse NTFS would write
+ * the zeros, which takes as long as it takes space: not what TRIM is for. */
+int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
+{
+    FILE_ZERO_DATA_INFORMATION range;
+    DWORD system_error;
+
+    if (file->read_only)
+        return CM_EROFS;
+    if (!InterlockedCompareExchange(&file->sparse, 0, 0))
+        return CM_ENOTSUP;
+    range.FileOffset.QuadPart = (LONGLONG)offset;
+    range.BeyondFinalZero.QuadPart = (LONGLONG)(offset + length);
+    system_error = control(file, FSCTL_SET_ZERO_DATA, &range, sizeof(range));
+    return system_error == 0 ? 0 : error_of(system_error);
+}
+
+/* -- sizes ------------------------------------------------------------------------------------- */
+
+int cm_os_file_size(struct cm_os_file *file, uint64_t *size)
+{
+    LARGE_INTEGER bytes;
+
+    if (!GetFileSizeEx(file->handle, &bytes))
+        return fail_with("get the size of", file->path, GetLastError());
+    *size = (uint64_t)bytes.QuadPart;
+    return 0;
+}
+
+int cm_os_file_resize(struct cm_os_file *file, uint64_t size)
+{
+    FILE_END_OF_FILE_INFO end;
+
+    if (file->read_only)
+        return refuse_read_only("resize", file);
+    if (size > INT64_MAX)
+        return fail_with("resize", file->path, ERROR_FILE_TOO_LARGE);
+    end.EndOfFile.QuadPart = (LONGLONG)size;
+    if (!SetFileInformationByHandle(file->handle, FileEndOfFileInfo, &end, sizeof(end)))
+        return fail_with("resize", file->path, GetLastError());
+    return 0;
+}
+
+/* What GetCompressedFileSize reports, but of the open file rather than of whatever has its name by
+ * now. File systems that know neither holes nor compression do not answer that. */
+int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated)
+{
+    FILE_COMPRESSION_INFO compression;
+    FILE_STANDARD_INFO standard;
+
+    if (GetFileInformationByHandleEx(file->handle, FileCompressionInfo, &compression,
+                                     sizeof(compression))) {
+        *allocated = (uint64_t)compression.CompressedFileSize.QuadPart;
+        return 0;
+    }
+    if (!GetFileInformationByHandleEx(file->handle, FileStandardInfo, &standard, sizeof(standard)))
+        return fail_with("get the size of", file->path, GetLastError());
+    *allocated = (uint64_t)standard.AllocationSize.QuadPart;
+    return 0;
+}
+
+int cm_os_file_set_sparse(struct cm_os_file *file)
+{
+    DWORD system_error;
+
+    if (file->read_only)
+        return refuse_read_only("make sparse", file);
+    system_error = control(file, FSCTL_SET_SPARSE, NULL, 0);
+    if (system_error != 0)
+        return fail_with("make sparse", file->path, system_error);
+    InterlockedExchange(&file->sparse, 1);
+    return 0;
+}
