@@ -43,7 +43,11 @@ int cli_next_option(const struct cli_verb *verb, int argc, char **argv, const ch
         *result = CLI_OK;
         return CLI_OPTION_EXIT;
     case ':':
-        *result = cli_usage(verb, "the option %s needs a value", argv[optind - 1]);
+        /* mingw's getopt says this of a value too many as well */
+        if (strchr(argv[optind - 1], '=') != NULL)
+            *result = cli_usage(verb, "the option takes no value: %s", argv[optind - 1]);
+        else
+            *result = cli_usage(verb, "the option %s needs a value", argv[optind - 1]);
         return CLI_OPTION_EXIT;
     case '?':
         *result = bad_option(verb, argv[optind - 1], optind != before);

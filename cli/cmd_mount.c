@@ -128,9 +128,9 @@ static int open_image(const struct request *request, struct cm_image **image)
     int error = cm_image_open(request->spec, &request->open, image);
 
     if (error == CM_ENOENT)
-        error = cm_fail(error,
-                        "there is no image %s. Create it with \"coremnt create %s --size SIZE\".",
-                        request->spec, request->spec);
+        error = cm_fail(
+            error, "there is no image \"%s\". Create it with \"coremnt create %s --size SIZE\".",
+            request->spec, request->spec);
     return error;
 }
 

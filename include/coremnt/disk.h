@@ -85,13 +85,14 @@ CM_API int cm_disk_close(struct cm_disk *disk);
  * Unmount a disk of this system, whoever serves it: flush, lock, dismount, take the letter away, tell
  * Explorer and others, remove the disk.
  *
- * Blocks at most about timeout_ms, trying again while the disk is in use.
+ * Blocks at most about timeout_ms, trying again while the disk is in use; one that does not answer is
+ * given a few seconds even if that is longer.
  * @param which       A letter ("Z:", "z"), or a disk id in decimal.
  * @param flags       CM_UNMOUNT_FORCED or 0.
  * @param timeout_ms  Milliseconds; 0: one try.
  * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES, CM_EINVAL,
- *         CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced);
- *         CM_ENOTSUP on other systems than Windows.
+ *         CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced),
+ *         CM_ETIMEDOUT (it does not answer: the disk stays); CM_ENOTSUP on other systems than Windows.
  * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
  */
 CM_API int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms);

@@ -29,7 +29,7 @@
 #include <coremnt/disk.h>
 
 #define RETRY_MS 100u
-#define MIN_STEP_MS 5000u /* "one try" must still let a disk answer */
+#define MIN_STEP_MS 3000u /* "one try" must still let a disk answer */
 
 struct unmount {
     HANDLE control;
@@ -57,23 +57,23 @@ static DWORD step(struct unmount *u, enum cm_volume_step what)
     return cm_volume_do(u->volume, what, ms > MIN_STEP_MS ? ms : MIN_STEP_MS);
 }
 
-static int fail_step(const struct unmount *u, DWORD error, const char *doing)
+static int fail_step(const struct unmount *u, DWORD error, const char *done)
 {
     char text[256];
 
     if (error == WAIT_TIMEOUT)
         return cm_fail(
             CM_ETIMEDOUT,
-            "cannot %s %s: it does not answer in time. The program that serves it (process "
+            "%s cannot be %s: it does not answer in time. The program that serves it (process "
             "%u) may hang; --force removes the disk, and what is not written is lost.",
-            doing, u->name, (unsigned)u->disk.owner_pid);
-    if (error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION)
+            u->name, done, (unsigned)u->disk.owner_pid);
+    if (error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION || error == ERROR_BUSY)
         return cm_fail(CM_EBUSY,
                        "%s is in use. Close the programs and files that use it, or use --force, "
                        "which takes it away from them.",
                        u->name);
     cm_os_error_text(error, text, sizeof(text));
-    return cm_fail(CM_EIO, "cannot %s %s: %s (Win32 error %lu).", doing, u->name, text,
+    return cm_fail(CM_EIO, "%s cannot be %s: %s (Win32 error %lu).", u->name, done, text,
                    (unsigned long)error);
 }
 
@@ -87,7 +87,7 @@ static int open_volume(struct unmount *u)
     if (error == 0 || u->forced)
         return 0;
     if (error == WAIT_TIMEOUT || error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION)
-        return fail_step(u, error, "open");
+        return fail_step(u, error, "opened");
     /* No file system could read the disk well enough to mount it. So none has files open on it or
      * anything to write; the driver still refuses if somebody has the disk itself open. */
     return 0;
@@ -97,7 +97,7 @@ static int flush_volume(struct unmount *u)
 {
     DWORD error = step(u, CM_VOLUME_FLUSH);
 
-    return error == 0 || u->forced ? 0 : fail_step(u, error, "flush");
+    return error == 0 || u->forced ? 0 : fail_step(u, error, "flushed");
 }
 
 /* A lock is refused as long as anybody has a file open. */
@@ -109,14 +109,14 @@ static int lock_volume(struct unmount *u)
         cm_os_sleep_ms(RETRY_MS);
         error = step(u, CM_VOLUME_LOCK);
     }
-    return error == 0 || u->forced ? 0 : fail_step(u, error, "lock");
+    return error == 0 || u->forced ? 0 : fail_step(u, error, "locked");
 }
 
 static int dismount_volume(struct unmount *u)
 {
     DWORD error = step(u, CM_VOLUME_DISMOUNT);
 
-    return error == 0 || u->forced ? 0 : fail_step(u, error, "dismount");
+    return error == 0 || u->forced ? 0 : fail_step(u, error, "dismounted");
 }
 
 static int prepare_volume(struct unmount *u)
@@ -137,35 +137,41 @@ static int prepare_volume(struct unmount *u)
 
 /* -- letters ----------------------------------------------------------------------------------- */
 
-static int remove_letters(struct unmount *u)
+static int remove_letters(const struct unmount *u)
 {
     char letter;
-    int error = 0;
+    int error;
 
-    u->letters = cm_letters_of(u->device);
     for (letter = 'A'; letter <= 'Z'; letter++) {
         if ((u->letters & (1u << (letter - 'A'))) == 0)
             continue;
         error = cm_letter_remove(letter, u->device);
         if (error != 0 && !u->forced)
-            break;
-        cm_announce_letter(letter, 0);
+            return error;
     }
-    return u->forced ? 0 : error;
+    return 0;
 }
 
-/* Keeps the sentence that says why the unmount failed: that is what the user must read. */
-static void put_letters_back(const struct unmount *u, int error)
+/* One that cannot be put back keeps its disk, which still has its id; the caller's sentence says
+ * why the unmount failed. */
+static void put_letters_back(const struct unmount *u)
 {
-    char reason[512];
     char letter;
 
-    snprintf(reason, sizeof(reason), "%s", cm_last_error());
     for (letter = 'A'; letter <= 'Z'; letter++) {
-        if ((u->letters & (1u << (letter - 'A'))) != 0 && cm_letter_define(letter, u->device) == 0)
-            cm_announce_letter(letter, 1);
+        if ((u->letters & (1u << (letter - 'A'))) != 0)
+            cm_letter_define(letter, u->device);
     }
-    cm_fail(error, "%s", reason);
+}
+
+static void announce_letters(const struct unmount *u, int arrived)
+{
+    char letter;
+
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        if ((u->letters & (1u << (letter - 'A'))) != 0)
+            cm_announce_letter(letter, arrived);
+    }
 }
 
 /* -- the disk ---------------------------------------------------------------------------------- */
@@ -181,33 +187,45 @@ static DWORD remove_once(const struct unmount *u)
     return cm_control_call(u->control, CM_IOCTL_UNMOUNT, &request, sizeof(request), NULL, 0, NULL);
 }
 
+/*
+ * On NT the lock has sorted out disks in use; what the driver still refuses are handles on the disk
+ * itself. Under Wine, whose locks are pretended, the driver alone decides. While we wait for a disk
+ * in use its users keep their letter.
+ */
 static int remove_disk(struct unmount *u)
 {
-    DWORD error = remove_once(u);
+    DWORD result;
+    int error;
 
-    while (error == ERROR_BUSY && remaining_ms(u) > 0) {
+    u->letters = cm_letters_of(u->device);
+    error = remove_letters(u);
+    if (error != 0) {
+        put_letters_back(u);
+        return error;
+    }
+    announce_letters(u, 0);
+    result = remove_once(u);
+    while (result == ERROR_BUSY && remaining_ms(u) > 0) {
+        put_letters_back(u);
         cm_os_sleep_ms(RETRY_MS);
-        error = remove_once(u);
+        remove_letters(u);
+        result = remove_once(u);
     }
     /* Gone meanwhile, by whomever: that is what was asked for. */
-    if (error == 0 || error == ERROR_NOT_FOUND)
+    if (result == 0 || result == ERROR_NOT_FOUND)
         return 0;
-    if (error == ERROR_BUSY)
-        return fail_step(u, ERROR_ACCESS_DENIED, "unmount");
-    return cm_control_fail(error, "unmount the disk");
+    put_letters_back(u);
+    announce_letters(u, 1);
+    return result == ERROR_BUSY ? fail_step(u, result, "unmounted")
+                                : cm_control_fail(result, "unmount the disk");
 }
 
 static int unmount_disk(struct unmount *u)
 {
     int error = prepare_volume(u);
 
-    if (error == 0) {
-        error = remove_letters(u);
-        if (error == 0)
-            error = remove_disk(u);
-        if (error != 0)
-            put_letters_back(u, error);
-    }
+    if (error == 0)
+        error = remove_disk(u);
     cm_volume_close(u->volume);
     return error;
 }
