@@ -41,7 +41,8 @@ int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated);
 /* Let the file have holes: FSCTL_SET_SPARSE on Windows, nothing on Linux. CM_ENOTSUP if the file
  * system cannot: the file then takes its whole size. */
 int cm_os_file_set_sparse(struct cm_os_file *file);
-/* Make a range a hole: it reads as zeros and takes no space. CM_ENOTSUP if the file system cannot. */
+/* Make a range a hole: it reads as zeros and takes no space. CM_ENOTSUP if the file system cannot,
+ * or the file is not sparse (Windows). As hot as write: sets no sentence. */
 int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length);
 
 /* -- thread.c ---------------------------------------------------------------------------------- */

@@ -481,6 +481,8 @@ int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
 
     if (file->read_only)
         return CM_EROFS;
+    if (length == 0)
+        return 0;
     if (!InterlockedCompareExchange(&file->sparse, 0, 0))
         return CM_ENOTSUP;
     range.FileOffset.QuadPart = (LONGLONG)offset;
