@@ -18,6 +18,7 @@
 
 #include "lib/core/error_internal.h"
 #include "lib/core/os.h"
+#include "lib/windows/path.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/error.h>
@@ -122,88 +123,7 @@ static int refuse_read_only(const char *action, const struct cm_os_file *file)
     return cm_fail(CM_EROFS, "cannot %s %s: it was opened read-only.", action, file->path);
 }
 
-/* -- paths ------------------------------------------------------------------------------------- */
-
-#define PREFIX_UNITS 4u
-static const wchar_t long_prefix[] = L"\\\\?\\";
-static const wchar_t device_prefix[] = L"\\\\.\\";
-
-static int has_prefix(const wchar_t *path, const wchar_t *prefix)
-{
-    return wcsncmp(path, prefix, PREFIX_UNITS) == 0;
-}
-
-/* A path in the long form names a file if it has a folder and a name: \\?\C:\x, not \\?\C:, which
- * is the whole volume, nor \\?\PhysicalDrive0. */
-static int names_a_file(const wchar_t *path)
-{
-    const wchar_t *separator = wcschr(path + PREFIX_UNITS, L'\\');
-
-    return separator != NULL && separator[1] != L'\0';
-}
-
-/* NULL: no memory, or not a path; GetLastError() knows. */
-static wchar_t *full_path(const wchar_t *path)
-{
-    DWORD units = GetFullPathNameW(path, 0, NULL, NULL);
-    wchar_t *full = units == 0 ? NULL : malloc(units * sizeof(*full));
-
-    if (full == NULL) {
-        if (units != 0)
-            SetLastError(ERROR_NOT_ENOUGH_MEMORY);
-        return NULL;
-    }
-    /* Longer the second time: another thread has changed the current folder in between. */
-    if (GetFullPathNameW(path, units, full, NULL) >= units) {
-        free(full);
-        SetLastError(ERROR_PATH_NOT_FOUND);
-        return NULL;
-    }
-    return full;
-}
-
-static wchar_t *joined(const wchar_t *prefix, const wchar_t *rest)
-{
-    size_t prefix_units = wcslen(prefix), rest_units = wcslen(rest) + 1;
-    wchar_t *path = malloc((prefix_units + rest_units) * sizeof(*path));
-
-    if (path == NULL) {
-        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
-        return NULL;
-    }
-    memcpy(path, prefix, prefix_units * sizeof(*path));
-    memcpy(path + prefix_units, rest, rest_units * sizeof(*path));
-    return path;
-}
-
-/*
- * The long form of a path, \\?\..., in which it may have 32767 characters and not just 259. That
- * form is taken literally, so the path is made full first. This also finds the names of devices
- * (C:\NUL becomes
- * \\.\NUL); they are refused unopened, with ERROR_BAD_DEV_TYPE, because opening some does something
- * to them. NULL on failure; GetLastError() knows.
- */
-static wchar_t *long_form(const wchar_t *path)
-{
-    wchar_t *full = has_prefix(path, long_prefix) ? joined(L"", path) : full_path(path);
-    wchar_t *result = NULL;
-
-    if (full == NULL)
-        return NULL;
-    if (has_prefix(full, device_prefix) || (has_prefix(full, long_prefix) && !names_a_file(full))) {
-        free(full);
-        SetLastError(ERROR_BAD_DEV_TYPE);
-        return NULL;
-    }
-    if (has_prefix(full, long_prefix))
-        return full;
-    if (full[0] == L'\\' && full[1] == L'\\')
-        result = joined(L"\\\\?\\UNC\\", full + 2);
-    else
-        result = joined(long_prefix, full);
-    free(full);
-    return result;
-}
+/* -- opening ----------------------------------------------------------------------------------- */
 
 /* The path as Windows is to be asked for it; free() it. A failure has its sentence. */
 static int native_path(const char *action, const char *path, wchar_t **native)
@@ -217,15 +137,13 @@ static int native_path(const char *action, const char *path, wchar_t **native)
         return fail_with(action, path, ERROR_NOT_ENOUGH_MEMORY);
     error = cm_wide_from_utf8(path, wide, units);
     if (error == 0) {
-        *native = long_form(wide);
+        *native = cm_path_long(wide);
         if (*native == NULL)
             error = fail_with(action, path, GetLastError());
     }
     free(wide);
     return error;
 }
-
-/* -- opening ----------------------------------------------------------------------------------- */
 
 static int is_folder(const wchar_t *native)
 {

@@ -243,6 +243,7 @@ static void missing_and_existing(void)
     refused(NAME, CM_OS_CREATE, CM_EEXIST);
     refused("test_os.nowhere", CM_OS_READ_ONLY, CM_ENOENT);
     refused("test_os.nowhere/x.img", CM_OS_CREATE, CM_ENOENT);
+    refused("", 0, CM_ENOENT);
     CHECK_EQ(cm_os_file_remove("test_os.nowhere"), CM_ENOENT);
     CHECK(strstr(cm_last_error(), "test_os.nowhere") != NULL);
     cm_os_file_close(NULL);
