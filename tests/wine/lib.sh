@@ -95,7 +95,7 @@ wine_start() {
     wine_stop
     wine_make_prefix
     # Without -p Wine would end the driver a second after the last program.
-    wine_unprivileged "$wineserver" -p
+    wine_unprivileged "$wineserver" -p >/dev/null 2>&1 </dev/null
     # The process that starts the service manager hands its WINEDEBUG and stderr down to the driver:
     # debugstr shows DbgPrint, loaddll the address at which the driver was loaded.
     (
@@ -151,6 +151,17 @@ win_background() {
     "$wine" "$program" "$@" >"$name.out" 2>&1 <"${win_stdin:-/dev/null}" &
     win_pid=$!
     wine_pids="$wine_pids $win_pid"
+}
+
+# win_with_keys NAME PROGRAM [ARGUMENT...]: win_background, for a program that waits for a key.
+win_with_keys() {
+    mkfifo "$1.keys"
+    exec {win_keys}<>"$1.keys"
+    win_stdin=$1.keys win_background "$@"
+}
+
+press_key() {
+    printf '\n' >&"$win_keys"
 }
 
 # win_wait PID [SECONDS]: wait for what win_background started; its exit code, or 124.
