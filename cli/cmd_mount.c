@@ -92,35 +92,43 @@ static void print_mounted(const struct request *request, struct cm_image *image,
     fflush(stdout); /* whoever started us with a pipe waits for this line */
 }
 
-/* Every failure is told; the first one decides the exit code. */
-static void note(int error, int *result)
+/* How it ended. Every failure is told, the first one decides the exit code; a flush that fails in
+ * the disk and again in the image is told once. */
+struct outcome {
+    int code;
+    int told;
+};
+
+static void note(struct outcome *outcome, int error)
 {
-    if (error == 0)
+    int code;
+
+    if (error == 0 || error == outcome->told)
         return;
-    if (*result == CLI_OK)
-        *result = cli_fail(error);
-    else
-        cli_fail(error);
+    code = cli_fail(error);
+    if (outcome->code == CLI_OK)
+        outcome->code = code;
+    outcome->told = error;
 }
 
-static int mount_image(const struct request *request, struct cm_image *image)
+static void mount_image(const struct request *request, struct cm_image *image,
+                        struct outcome *outcome)
 {
     struct cm_disk *disk;
     const char *name;
-    int result = CLI_OK;
     int error = cm_disk_mount(image, &request->mount, &disk);
 
+    note(outcome, error);
     if (error != 0)
-        return cli_fail(error);
+        return;
     console_catch_interrupts();
     name = cm_disk_mount_point(disk)[0] != '\0' ? cm_disk_mount_point(disk) : cm_disk_device(disk);
     print_mounted(request, image, name);
     error = serve(disk, name);
-    note(error, &result);
+    note(outcome, error);
     if (error == 0)
         printf("%s was unmounted.\n", name);
-    note(cm_disk_close(disk), &result);
-    return result;
+    note(outcome, cm_disk_close(disk));
 }
 
 static int open_image(const struct request *request, struct cm_image **image)
@@ -136,20 +144,19 @@ static int open_image(const struct request *request, struct cm_image **image)
 
 static int run_request(const struct request *request)
 {
+    struct outcome outcome = {CLI_OK, 0};
     struct cm_image *image;
-    int result;
     int error = open_image(request, &image);
 
     if (error != 0)
         return cli_fail(error);
-    result = mount_image(request, image);
+    mount_image(request, image, &outcome);
     error = cm_image_close(image);
-    if (error != 0) {
+    if (error != 0)
         cm_fail(error, "%s could not be written completely: %s. What was written last may be lost.",
                 request->spec, cm_error_name(error));
-        note(error, &result);
-    }
-    return result;
+    note(&outcome, error);
+    return outcome.code;
 }
 
 /* -- the command line -------------------------------------------------------------------------- */

@@ -14,6 +14,8 @@
 #include <dbt.h>
 #include <shlobj.h>
 
+#include "lib/windows/detached.h"
+
 #define WAIT_MS 2000u
 #define WINDOW_TIMEOUT_MS 200u
 
@@ -27,7 +29,7 @@ struct announcement {
  * time-out (of each window) keep a hung program from holding the rest up. SHCNF_FLUSHNOWAIT because
  * a shell extension may hang too.
  */
-static DWORD WINAPI run(void *argument)
+static void run(void *argument)
 {
     struct announcement *a = argument;
     wchar_t root[] = {(wchar_t)a->letter, L':', L'\\', L'\0'};
@@ -43,24 +45,38 @@ static DWORD WINAPI run(void *argument)
     SHChangeNotify(a->arrived ? SHCNE_DRIVEADD : SHCNE_DRIVEREMOVED,
                    SHCNF_PATHW | SHCNF_FLUSHNOWAIT, root, NULL);
     free(a);
-    return 0;
 }
 
-void cm_announce_letter(char letter, int arrived)
+static HANDLE start(char letter, int arrived)
 {
     struct announcement *a = malloc(sizeof(*a));
     HANDLE thread;
 
     /* Nothing depends on it: without memory, Explorer shows the change at its next refresh. */
     if (a == NULL)
-        return;
+        return NULL;
     a->letter = letter;
     a->arrived = arrived;
-    thread = CreateThread(NULL, 0, run, a, 0, NULL);
-    if (thread == NULL) {
+    thread = cm_detached_start(run, a);
+    if (thread == NULL)
         free(a);
+    return thread;
+}
+
+void cm_announce_letter(char letter, int arrived)
+{
+    HANDLE thread = start(letter, arrived);
+
+    if (thread == NULL)
         return;
-    }
     WaitForSingleObject(thread, WAIT_MS);
     CloseHandle(thread);
+}
+
+void cm_announce_letter_later(char letter, int arrived)
+{
+    HANDLE thread = start(letter, arrived);
+
+    if (thread != NULL)
+        CloseHandle(thread);
 }

@@ -5,7 +5,10 @@
 #ifndef CM_ANNOUNCE_H
 #define CM_ANNOUNCE_H
 
-/* Returns within about two seconds, whatever the windows of other programs do. */
+/* Returns when they have been told, or after about two seconds, whatever their windows do. */
 void cm_announce_letter(char letter, int arrived);
+
+/* Returns at once; for a program that will not end before they have been told. */
+void cm_announce_letter_later(char letter, int arrived);
 
 #endif

@@ -133,7 +133,7 @@ static int give_letter(struct cm_disk *disk, const struct cm_disk_options *optio
     if (error != 0)
         return error;
     snprintf(disk->mount_point, sizeof(disk->mount_point), "%c:", letter);
-    cm_announce_letter(letter, 1);
+    cm_announce_letter_later(letter, 1); /* this process serves the disk, so it stays */
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <winioctl.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/windows/detached.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/error.h>
@@ -103,7 +104,7 @@ static DWORD run_step(struct cm_volume *volume)
     }
 }
 
-static DWORD WINAPI run(void *argument)
+static void run(void *argument)
 {
     struct cm_volume *volume = argument;
 
@@ -117,7 +118,6 @@ static DWORD WINAPI run(void *argument)
     if (volume->handle != INVALID_HANDLE_VALUE)
         CloseHandle(volume->handle);
     release(volume);
-    return 0;
 }
 
 /* -- the caller -------------------------------------------------------------------------------- */
@@ -140,7 +140,7 @@ int cm_volume_start(const char *device, int read_only, struct cm_volume **volume
     v->go = CreateEventW(NULL, FALSE, FALSE, NULL);
     v->done = CreateEventW(NULL, FALSE, FALSE, NULL);
     if (error == 0 && v->go != NULL && v->done != NULL)
-        v->thread = CreateThread(NULL, 0, run, v, 0, NULL);
+        v->thread = cm_detached_start(run, v);
     if (v->thread != NULL) {
         *volume = v;
         return 0;
