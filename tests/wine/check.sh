@@ -95,8 +95,7 @@ mount_disk() {
     shift 2
     win_background server cli/coremnt.exe mount "$@" "$image" "$letter"
     server=$win_pid
-    winio wait "\\\\.\\$letter" 20000 2>/dev/null ||
-        fail "mounting $image as $letter: $(cat server.out)"
+    win_expect server 'is mounted as'
 }
 
 # unmount_disk LETTER [OPTION...]: and the server ends well.

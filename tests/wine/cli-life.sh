@@ -48,11 +48,8 @@ cmp <(tail -c +4097 disk.img | head -c 1048576) data || fail 'the image has not 
 mount_disk disk.img Z:
 win_background holder tests/wine/winio.exe hold '\\.\Z:' 30000
 holder=$win_pid
-for _ in $(seq 100); do
-    grep -q holding holder.out && break
-    sleep 0.1
-done
-expect_failure 1 'in use' coremnt unmount Z:
+win_expect holder holding
+expect_failure 4 'in use' coremnt unmount Z:
 expect_success winio length '\\.\Z:'
 unmount_disk Z: --force
 kill "$holder"

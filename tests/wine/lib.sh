@@ -160,6 +160,16 @@ win_with_keys() {
     win_stdin=$1.keys win_background "$@"
 }
 
+# win_expect NAME PATTERN: wait until the output of NAME matches; 20 seconds at most.
+win_expect() {
+    local tenths=200
+    until grep -Eq -- "$2" "$1.out"; do
+        [ "$tenths" -gt 0 ] || fail "$1 did not say $2 but: $(cat "$1.out")"
+        tenths=$((tenths - 1))
+        sleep 0.1
+    done
+}
+
 press_key() {
     printf '\n' >&"$win_keys"
 }
@@ -185,25 +195,29 @@ coremnt() {
 
 # -- the driver --------------------------------------------------------------------------------------
 
+# Windows' sc, whose failure ends the script; without err+sc Wine's would not say why.
+service_control() {
+    WINEDEBUG=-all,err+sc win sc "$@" >"$wine_dir/sc.log" 2>&1 || fail "sc $1: $(cat "$wine_dir/sc.log")"
+}
+
 # driver_install SYS: register a driver file of the build as the service CoreMnt. The path begins with
 # \SystemRoot because Wine, unlike Windows, does not know what "system32\..." is relative to.
 driver_install() {
     cp "$wine_build/$1" "$WINEPREFIX/drive_c/windows/system32/drivers/CoreMnt.sys"
-    win sc create CoreMnt type= kernel binPath= '\SystemRoot\system32\drivers\CoreMnt.sys' \
-        >"$wine_dir/sc.log" 2>&1 || fail "sc create: $(cat "$wine_dir/sc.log")"
+    service_control create CoreMnt type= kernel binPath= '\SystemRoot\system32\drivers\CoreMnt.sys'
 }
 
 driver_start() {
-    win sc start CoreMnt >"$wine_dir/sc.log" 2>&1 || fail "sc start: $(cat "$wine_dir/sc.log")"
+    service_control start CoreMnt
     driver_answers || fail "the driver was started but \\\\.\\CoreMnt cannot be opened"
 }
 
 driver_stop() {
-    win sc stop CoreMnt >"$wine_dir/sc.log" 2>&1 || fail "sc stop: $(cat "$wine_dir/sc.log")"
+    service_control stop CoreMnt
 }
 
 driver_remove() {
-    win sc delete CoreMnt >"$wine_dir/sc.log" 2>&1 || fail "sc delete: $(cat "$wine_dir/sc.log")"
+    service_control delete CoreMnt
 }
 
 driver_answers() {
