@@ -56,7 +56,9 @@ const struct cli_verb cmd_create = {
     .details = "\nThe image is sparse: it takes space only for what is written to it. One that is "
                "there\nalready is left alone.\n\n"
                "  --size SIZE          of the disk: 64M, 1.5G, 67108864\n"
-               "  --sector-size BYTES  512 (the default) or 4096\n\n"
+               "  --sector-size BYTES  512 (the default) or 4096; a raw file does not keep it, so "
+               "give it to\n"
+               "                       mount as well\n\n"
                "Example: coremnt create disk.img --size 64M\n",
     .run = run,
 };

@@ -19,7 +19,6 @@ static void print_json(const char *name, const struct cm_image_info *info)
     out_json_number(&json, "size", info->size);
     out_json_number(&json, "allocated", info->allocated);
     out_json_number(&json, "sector_size", info->sector_size);
-    out_json_bool(&json, "can_trim", info->can_trim);
     out_json_end(&json, '}');
 }
 
@@ -34,7 +33,6 @@ static void print_text(const char *name, const struct cm_image_info *info)
     printf("allocated:    %s (%llu bytes)\n", out_size(info->allocated, size),
            (unsigned long long)info->allocated);
     printf("sector size:  %u bytes\n", (unsigned)info->sector_size);
-    printf("trim:         %s\n", info->can_trim ? "yes" : "no");
 }
 
 static int run(const struct cli_verb *verb, int argc, char **argv)

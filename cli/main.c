@@ -91,6 +91,20 @@ static int print_help(void)
     return CLI_OK;
 }
 
+static int asks_for_help(int argc, char **argv)
+{
+    return argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+}
+
+static int run_verb(const struct cli_verb *verb, int argc, char **argv)
+{
+    if (verb->windows_only && !ON_WINDOWS && !asks_for_help(argc, argv)) {
+        fprintf(stderr, "coremnt: \"coremnt %s\" works on Windows only.\n", verb->name);
+        return CLI_FAILED;
+    }
+    return verb->run(verb, argc - 1, argv + 1);
+}
+
 static int run(int argc, char **argv)
 {
     size_t i;
@@ -106,7 +120,7 @@ static int run(int argc, char **argv)
     }
     for (i = 0; i < VERB_COUNT; i++) {
         if (strcmp(argv[1], verbs[i]->name) == 0)
-            return verbs[i]->run(verbs[i], argc - 1, argv + 1);
+            return run_verb(verbs[i], argc, argv);
     }
     return cli_usage(NULL, "there is no verb \"%s\"", argv[1]);
 }
