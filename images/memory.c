@@ -208,25 +208,23 @@ static const struct cm_image_ops memory_ops = {
 /* -- opening -------------------------------------------------------------------------------------
  */
 
-static int make(uint64_t size, struct memory **memory)
+static struct memory *make(uint64_t size)
 {
     uint64_t chunks = size / CHUNK_SIZE + (size % CHUNK_SIZE != 0);
-    struct memory *m = NULL;
+    struct memory *memory;
 
-    if (chunks <= SIZE_MAX / sizeof(struct entry))
-        m = calloc(1, sizeof(*m));
-    if (m != NULL) {
-        m->size = size;
-        m->table_size = (size_t)chunks * sizeof(struct entry);
-        m->entries = cm_os_pages_alloc(m->table_size);
-        if (m->entries != NULL) {
-            *memory = m;
-            return 0;
-        }
-    }
-    free(m);
-    return cm_fail(CM_ENOMEM, "no memory for the table of a memory disk of %llu bytes.",
-                   (unsigned long long)size);
+    if (chunks > SIZE_MAX / sizeof(struct entry))
+        return NULL;
+    memory = calloc(1, sizeof(*memory));
+    if (memory == NULL)
+        return NULL;
+    memory->size = size;
+    memory->table_size = (size_t)chunks * sizeof(struct entry);
+    memory->entries = cm_os_pages_alloc(memory->table_size);
+    if (memory->entries != NULL)
+        return memory;
+    free(memory);
+    return NULL;
 }
 
 static const struct cm_image_ops *ops_for(const struct cm_image_options *options,
@@ -256,9 +254,10 @@ int cm_memory_open(const char *rest, const struct cm_image_options *options,
     if (size == 0 || size % options->sector_size != 0)
         return cm_fail(CM_EINVAL, "memory:%s is not whole sectors of %u bytes.", rest,
                        (unsigned)options->sector_size);
-    error = make(size, &memory);
-    if (error != 0)
-        return error;
+    memory = make(size);
+    if (memory == NULL)
+        return cm_fail(CM_ENOMEM, "no memory for the table of a memory disk of %llu bytes.",
+                       (unsigned long long)size);
     error = cm_image_new(ops_for(options, &space), memory, size, options->sector_size, image);
     if (error != 0)
         memory_close(memory);
