@@ -147,7 +147,7 @@ struct cm_arena_mapped {
  * in any order and in any of them.
  *
  * STATUS_INVALID_PARAMETER  the frame is malformed (counts, flags, reserved): nothing was applied
- * STATUS_NOT_FOUND          disk_id names no disk of this handle
+ * STATUS_NOT_FOUND          disk_id names no disk of this handle, or none any more: stop serving
  * STATUS_REQUEST_ABORTED    one or more replies were refused: they name no request that is handed
  *                           out, come twice, or have a wrong length or status. The good ones of the
  *                           batch were applied, no request was handed out, cm_stats.bad_replies

@@ -57,6 +57,7 @@ function(coremnt_add_driver name)
   endif()
   target_link_options(${name} PRIVATE
     -nostdlib -nostartfiles -Wl,--subsystem,native:5.1 -Wl,--entry,${entry}
+    -Wl,--major-os-version,5,--minor-os-version,1
     -Wl,--exclude-all-symbols -Wl,--dynamicbase -Wl,--nxcompat)
   target_link_libraries(${name} PRIVATE ntoskrnl hal gcc)
 endfunction()

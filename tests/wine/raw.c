@@ -77,6 +77,15 @@ DWORD raw_write(HANDLE handle, const void *buffer, DWORD length, int64_t offset,
     return finish(handle, ok, &overlapped, got);
 }
 
+BOOL raw_cancel(HANDLE handle, OVERLAPPED *overlapped)
+{
+    FARPROC found = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "CancelIoEx");
+    BOOL(WINAPI * cancel)(HANDLE, OVERLAPPED *);
+
+    memcpy(&cancel, &found, sizeof(cancel));
+    return cancel != NULL ? cancel(handle, overlapped) : CancelIo(handle);
+}
+
 void raw_mount_defaults(struct cm_mount *mount, uint64_t size)
 {
     memset(mount, 0, sizeof(*mount));
@@ -109,6 +118,70 @@ DWORD raw_map_arena(struct raw_disk *disk)
     return error;
 }
 
+/* Windows takes back what a thread has under way when it ends: so one that stays lends the memory.
+ */
+static DWORD WINAPI lend(void *argument)
+{
+    struct raw_disk *disk = argument;
+    struct cm_arena in = {disk->mounted.disk_id, disk->mounted.arena_size};
+    OVERLAPPED overlapped = {.hEvent = thread_event()};
+    BOOL ok = DeviceIoControl(disk->control, CM_IOCTL_ARENA_LEND, &in, sizeof(in), disk->arena,
+                              (DWORD)in.size, NULL, &overlapped);
+
+    disk->lend_error = ok ? ERROR_SUCCESS : GetLastError();
+    SetEvent(disk->lent);
+    return disk->lend_error == ERROR_IO_PENDING ? finish(disk->control, ok, &overlapped, NULL) : 0;
+}
+
+/* The call pends for the disk's life; that it is pending shows that the driver has taken the
+ * memory. */
+DWORD raw_lend_arena(struct raw_disk *disk)
+{
+    disk->arena = VirtualAlloc(NULL, (size_t)disk->mounted.arena_size, MEM_RESERVE | MEM_COMMIT,
+                               PAGE_READWRITE);
+    disk->lent = CreateEventW(NULL, TRUE, FALSE, NULL);
+    disk->lender = CreateThread(NULL, 0, lend, disk, 0, NULL);
+    if (disk->arena == NULL || disk->lender == NULL)
+        die("cannot lend memory", GetLastError());
+    WaitForSingleObject(disk->lent, INFINITE);
+    if (disk->lend_error == ERROR_IO_PENDING)
+        return ERROR_SUCCESS;
+    WaitForSingleObject(disk->lender, INFINITE);
+    CloseHandle(disk->lender);
+    CloseHandle(disk->lent);
+    disk->lender = NULL;
+    VirtualFree(disk->arena, 0, MEM_RELEASE);
+    disk->arena = NULL;
+    return disk->lend_error;
+}
+
+DWORD raw_share_arena(struct raw_disk *disk)
+{
+    struct cm_version version;
+    DWORD error =
+        raw_ioctl(disk->control, CM_IOCTL_VERSION, NULL, 0, &version, sizeof(version), NULL);
+
+    if (error != ERROR_SUCCESS)
+        return error;
+    return (version.features & CM_FEATURE_ARENA_LEND) != 0 ? raw_lend_arena(disk)
+                                                           : raw_map_arena(disk);
+}
+
+static void unshare_arena(struct raw_disk *disk)
+{
+    if (disk->lender != NULL) {
+        if (WaitForSingleObject(disk->lender, 5000) != WAIT_OBJECT_0)
+            die("the lent memory does not come back", 0);
+        CloseHandle(disk->lender);
+        CloseHandle(disk->lent);
+        VirtualFree(disk->arena, 0, MEM_RELEASE);
+    } else if (disk->arena != NULL) {
+        UnmapViewOfFile(disk->arena);
+    }
+    disk->lender = NULL;
+    disk->arena = NULL;
+}
+
 void raw_define_letter(struct raw_disk *disk)
 {
     WCHAR target[64];
@@ -132,8 +205,8 @@ void raw_attach(HANDLE control, const struct cm_mount *mount, struct raw_disk *d
 
     if (error != ERROR_SUCCESS)
         die("MOUNT", error);
-    if ((error = raw_map_arena(disk)) != ERROR_SUCCESS)
-        die("ARENA_MAP", error);
+    if ((error = raw_share_arena(disk)) != ERROR_SUCCESS)
+        die("sharing memory", error);
     raw_define_letter(disk);
 }
 
@@ -153,9 +226,7 @@ void raw_detach(struct raw_disk *disk)
     if (disk->letter[0] != 0)
         DefineDosDeviceW(DDD_REMOVE_DEFINITION, disk->letter, NULL);
     disk->letter[0] = 0;
-    if (disk->arena != NULL)
-        UnmapViewOfFile(disk->arena);
-    disk->arena = NULL;
+    unshare_arena(disk);
 }
 
 HANDLE raw_open_disk(const struct raw_disk *disk)

@@ -31,6 +31,10 @@ DWORD raw_ioctl(HANDLE handle, DWORD code, const void *in, DWORD in_size, void *
 DWORD raw_read(HANDLE handle, void *buffer, DWORD length, int64_t offset, DWORD *got);
 DWORD raw_write(HANDLE handle, const void *buffer, DWORD length, int64_t offset, DWORD *got);
 
+/* CancelIoEx; before Windows Vista, which lacks it, CancelIo, which takes back all of the thread's.
+ */
+BOOL raw_cancel(HANDLE handle, OVERLAPPED *overlapped);
+
 /* -- a disk ------------------------------------------------------------------------------------ */
 
 struct raw_disk {
@@ -38,6 +42,8 @@ struct raw_disk {
     struct cm_mount mount; /* as it was asked for */
     struct cm_mounted mounted;
     unsigned char *arena;
+    HANDLE lender, lent; /* the thread that lends the arena, on systems that want that */
+    DWORD lend_error;
     WCHAR letter[3]; /* what opens it; "" : none */
 };
 
@@ -45,7 +51,11 @@ struct raw_disk {
 void raw_mount_defaults(struct cm_mount *mount, uint64_t size);
 
 DWORD raw_mount(HANDLE control, const struct cm_mount *mount, struct raw_disk *disk);
+
+/* Set up the arena, the way that this system has. Both ways by name: for tests about them. */
+DWORD raw_share_arena(struct raw_disk *disk);
 DWORD raw_map_arena(struct raw_disk *disk);
+DWORD raw_lend_arena(struct raw_disk *disk);
 
 /* The first free letter from the end; ends the program if there is none. */
 void raw_define_letter(struct raw_disk *disk);

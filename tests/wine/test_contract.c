@@ -182,45 +182,61 @@ static void test_mount_takes_the_limits_themselves(void)
 
 /* -- the arena --------------------------------------------------------------------------------- */
 
-static void test_arena_is_mapped_once_and_only_for_the_right_disk_and_size(void)
+/* Both ways of sharing memory check alike before they look at the memory. */
+static DWORD try_share(uint64_t id, uint64_t size)
+{
+    static unsigned char memory[8192];
+    struct cm_arena in = {id, size};
+    struct cm_version version;
+
+    CHECK_EQ(raw_ioctl(control, CM_IOCTL_VERSION, NULL, 0, &version, sizeof(version), NULL), 0);
+    return raw_ioctl(control,
+                     (version.features & CM_FEATURE_ARENA_LEND) != 0 ? CM_IOCTL_ARENA_LEND
+                                                                     : CM_IOCTL_ARENA_MAP,
+                     &in, sizeof(in), memory, sizeof(memory), NULL);
+}
+
+static void test_an_arena_is_for_the_right_disk_and_size(void)
 {
     struct cm_mount mount;
     struct raw_disk disk;
-    struct cm_arena_mapped mapped;
-    struct cm_arena in;
 
     raw_mount_defaults(&mount, MIB);
     CHECK_EQ(raw_mount(control, &mount, &disk), 0);
     CHECK_EQ(disk.mounted.arena_size, (uint64_t)mount.queue_depth * mount.slot_size);
-    in = (struct cm_arena){disk.mounted.disk_id + 1, disk.mounted.arena_size};
-    CHECK_EQ(raw_ioctl(control, CM_IOCTL_ARENA_MAP, &in, sizeof(in), &mapped, sizeof(mapped), NULL),
-             ERROR_NOT_FOUND);
-    in = (struct cm_arena){disk.mounted.disk_id, disk.mounted.arena_size - 1};
-    CHECK_EQ(raw_ioctl(control, CM_IOCTL_ARENA_MAP, &in, sizeof(in), &mapped, sizeof(mapped), NULL),
-             ERROR_INVALID_PARAMETER);
-    CHECK_EQ(raw_map_arena(&disk), 0);
+    CHECK_EQ(try_share(disk.mounted.disk_id + 1, disk.mounted.arena_size), ERROR_NOT_FOUND);
+    CHECK_EQ(try_share(disk.mounted.disk_id, disk.mounted.arena_size - 1), ERROR_INVALID_PARAMETER);
+    CHECK_EQ(try_share(disk.mounted.disk_id, 0), ERROR_INVALID_PARAMETER);
+    CHECK_EQ(raw_share_arena(&disk), 0);
     memset(disk.arena, 0xA5, (size_t)disk.mounted.arena_size);
-    in.size = disk.mounted.arena_size;
-    CHECK_EQ(raw_ioctl(control, CM_IOCTL_ARENA_MAP, &in, sizeof(in), &mapped, sizeof(mapped), NULL),
-             ERROR_BAD_COMMAND);
     raw_detach(&disk);
 }
 
-static void test_lending_is_refused_where_a_direct_buffer_is_a_copy(void)
+static void test_an_arena_is_set_up_once(void)
 {
     struct cm_mount mount;
-    struct raw_disk disk;
-    struct cm_arena in;
-    void *memory;
+    struct raw_disk disk, again;
 
     raw_mount_defaults(&mount, MIB);
     CHECK_EQ(raw_mount(control, &mount, &disk), 0);
-    memory = VirtualAlloc(NULL, (size_t)disk.mounted.arena_size, MEM_COMMIT, PAGE_READWRITE);
-    in = (struct cm_arena){disk.mounted.disk_id, disk.mounted.arena_size};
-    CHECK_EQ(raw_ioctl(control, CM_IOCTL_ARENA_LEND, &in, sizeof(in), memory,
-                       (DWORD)disk.mounted.arena_size, NULL),
+    CHECK_EQ(raw_share_arena(&disk), 0);
+    again = disk;
+    CHECK_EQ(raw_share_arena(&again), ERROR_BAD_COMMAND);
+    raw_detach(&disk);
+}
+
+static void test_a_system_has_one_way_of_sharing_memory(void)
+{
+    struct cm_version version;
+    struct cm_mount mount;
+    struct raw_disk disk;
+
+    CHECK_EQ(raw_ioctl(control, CM_IOCTL_VERSION, NULL, 0, &version, sizeof(version), NULL), 0);
+    raw_mount_defaults(&mount, MIB);
+    CHECK_EQ(raw_mount(control, &mount, &disk), 0);
+    CHECK_EQ((version.features & CM_FEATURE_ARENA_LEND) != 0 ? raw_map_arena(&disk)
+                                                             : raw_lend_arena(&disk),
              ERROR_NOT_SUPPORTED);
-    VirtualFree(memory, 0, MEM_RELEASE);
     raw_detach(&disk);
 }
 
@@ -441,8 +457,9 @@ int main(int argc, char **argv)
         CHECK_TEST(test_mount_refuses_sizes_that_are_not_whole_sectors),
         CHECK_TEST(test_mount_refuses_an_arena_that_is_too_large),
         CHECK_TEST(test_mount_takes_the_limits_themselves),
-        CHECK_TEST(test_arena_is_mapped_once_and_only_for_the_right_disk_and_size),
-        CHECK_TEST(test_lending_is_refused_where_a_direct_buffer_is_a_copy),
+        CHECK_TEST(test_an_arena_is_for_the_right_disk_and_size),
+        CHECK_TEST(test_an_arena_is_set_up_once),
+        CHECK_TEST(test_a_system_has_one_way_of_sharing_memory),
         CHECK_TEST(test_a_disk_without_an_arena_refuses_io),
         CHECK_TEST(test_unmount_checks_what_it_is_given),
         CHECK_TEST(test_soft_unmount_leaves_a_disk_in_use_alone),
