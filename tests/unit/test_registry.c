@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* test_registry.c - lib/core/registry.c: from a specification and options to an image, or to a
+ * sentence. */
+#include "lib/core/os.h"
+#include "tests/unit/check.h"
+
+#include <coremnt/image.h>
+
+static struct cm_image_options options_of(uint32_t flags, uint64_t size)
+{
+    struct cm_image_options options = {
+        .struct_size = sizeof(options), .flags = flags, .size = size};
+
+    return options;
+}
+
+/* Opening must fail, with a sentence that holds `words`. */
+static void refused(const char *spec, const struct cm_image_options *options, int expected,
+                    const char *words)
+{
+    struct cm_image *image = (struct cm_image *)(void *)&options;
+
+    CHECK_EQ(cm_image_open(spec, options, &image), expected);
+    CHECK(image == NULL);
+    if (!CHECK(strstr(cm_last_error(), words) != NULL))
+        printf("  \"%s\" does not hold \"%s\"\n", cm_last_error(), words);
+}
+
+static void opens_as(const char *spec, const struct cm_image_options *options, const char *format)
+{
+    struct cm_image_info info;
+    struct cm_image *image;
+
+    if (!CHECK_EQ(cm_image_open(spec, options, &image), 0)) {
+        printf("  %s\n", cm_last_error());
+        return;
+    }
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    CHECK_STR(info.format, format);
+    CHECK_EQ(cm_image_close(image), 0);
+}
+
+static void every_kind_is_described(void)
+{
+    int count = 0;
+
+    for (const struct cm_image_kind *kind = cm_image_kinds(); kind->name != NULL; kind++) {
+        CHECK(strncmp(kind->syntax, kind->name, strlen(kind->name)) == 0);
+        CHECK(kind->syntax[strlen(kind->name)] == ':');
+        CHECK(kind->summary[0] != '\0');
+        count++;
+    }
+    CHECK(count >= 2);
+}
+
+static void a_kind_is_the_word_before_the_colon(void)
+{
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 4096);
+
+    opens_as("memory:64K", NULL, "memory");
+    opens_as("raw:registry1.img", &create, "raw");
+    CHECK_EQ(cm_os_file_remove("registry1.img"), 0);
+}
+
+static void other_specs_are_paths(void)
+{
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 4096);
+
+    opens_as("registry2.img", &create, "raw");
+    CHECK_EQ(cm_os_file_remove("registry2.img"), 0);
+    opens_as("./registry3.img", &create, "raw");
+    CHECK_EQ(cm_os_file_remove("registry3.img"), 0);
+    refused("./no-such-folder/memory:64K", NULL, CM_ENOENT, "no-such-folder");
+}
+
+/* No Windows path is taken for a kind, on any system. */
+static void one_letter_is_a_drive(void)
+{
+    struct cm_image *image;
+    int error = cm_image_open("C:\\no such folder\\x.img", NULL, &image);
+
+    CHECK_EQ(error, CM_ENOENT);
+    error = cm_image_open("Q:no-such-file.img", NULL, &image);
+    CHECK(error != 0 && error != CM_EFORMAT);
+}
+
+static void an_unknown_kind_names_the_known(void)
+{
+    refused("vmdx:disk.img", NULL, CM_EFORMAT, "\"vmdx\"");
+    refused("vmdx:disk.img", NULL, CM_EFORMAT, "memory, raw");
+    refused("Raw:disk.img", NULL, CM_EFORMAT, "memory, raw");
+    refused("http://host/disk", NULL, CM_EFORMAT, "\"http\"");
+}
+
+static void something_must_be_named(void)
+{
+    refused("", NULL, CM_EINVAL, "no image");
+    refused(NULL, NULL, CM_EINVAL, "no image");
+    refused("raw:", NULL, CM_EINVAL, "raw:PATH");
+    refused("memory:", NULL, CM_EINVAL, "memory:SIZE");
+}
+
+static void flags_must_go_together(void)
+{
+    struct cm_image_options options = options_of(1u << 20, 0);
+
+    refused("memory:64K", &options, CM_EINVAL, "0x100000");
+    options = options_of(CM_OPEN_OR_CREATE, 0);
+    refused("memory:64K", &options, CM_EINVAL, "CM_OPEN_CREATE");
+    options = options_of(CM_OPEN_CREATE | CM_OPEN_READ_ONLY, 4096);
+    refused("registry4.img", &options, CM_EINVAL, "read-only");
+}
+
+static void numbers_are_checked(void)
+{
+    struct cm_image_options options = options_of(0, 513);
+
+    refused("registry5.img", &options, CM_EINVAL, "513");
+    options = options_of(0, UINT64_MAX - 511);
+    refused("registry5.img", &options, CM_EINVAL, "4 EiB");
+    options = options_of(0, 4096 + 512);
+    options.sector_size = 4096;
+    refused("registry5.img", &options, CM_EINVAL, "4096");
+    options.sector_size = 1000;
+    refused("registry5.img", &options, CM_EINVAL, "1000");
+    options = options_of(0, 0);
+    options.reserved = 1;
+    refused("memory:64K", &options, CM_EINVAL, "reserved");
+}
+
+static void an_older_structure_is_shorter(void)
+{
+    struct cm_image_options options = options_of(0, 12345);
+
+    options.struct_size = offsetof(struct cm_image_options, size);
+    opens_as("memory:64K", &options, "memory");
+    options.struct_size = 0;
+    refused("memory:64K", &options, CM_EINVAL, "struct_size");
+    options.struct_size = sizeof(options) + 4;
+    refused("memory:64K", &options, CM_EINVAL, "struct_size");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        CHECK_TEST(every_kind_is_described),
+        CHECK_TEST(a_kind_is_the_word_before_the_colon),
+        CHECK_TEST(other_specs_are_paths),
+        CHECK_TEST(one_letter_is_a_drive),
+        CHECK_TEST(an_unknown_kind_names_the_known),
+        CHECK_TEST(something_must_be_named),
+        CHECK_TEST(flags_must_go_together),
+        CHECK_TEST(numbers_are_checked),
+        CHECK_TEST(an_older_structure_is_shorter),
+    };
+
+    return check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+}
