@@ -148,7 +148,8 @@ win_background() {
     local name=$1 program
     program=$(win_path "$2")
     shift 2
-    "$wine" "$program" "$@" >"$name.out" 2>&1 <"${win_stdin:-/dev/null}" &
+    : >"$name.out" # now, not when the new process gets to it: win_expect must not see an old one
+    "$wine" "$program" "$@" >>"$name.out" 2>&1 <"${win_stdin:-/dev/null}" &
     win_pid=$!
     wine_pids="$wine_pids $win_pid"
 }
