@@ -82,15 +82,13 @@ static const struct cm_image_ops raw_read_only_ops = {
 /* -- opening -------------------------------------------------------------------------------------
  */
 
-/* Where the file system has no sparse files, CM_ENOTSUP, the file takes its whole size at once: it
- * still is a disk, and if there is no room the resize says so. */
-static int set_length(struct cm_os_file *file, uint64_t size)
+/* Where the file system has no sparse files, CM_ENOTSUP, the file is a disk all the same: it takes
+ * its whole size, of which a resize says if there is room, and trims fail. */
+static int set_sparse(struct cm_os_file *file)
 {
     int error = cm_os_file_set_sparse(file);
 
-    if (error != 0 && error != CM_ENOTSUP)
-        return error;
-    return cm_os_file_resize(file, size);
+    return error == CM_ENOTSUP ? 0 : error;
 }
 
 /* The size of the disk in a file that was there before; a smaller one is grown to the size wanted.
@@ -113,7 +111,7 @@ static int fit(struct cm_os_file *file, const char *path, const struct cm_image_
                            "%s has %llu bytes and cannot grow to %llu: it is opened read-only.",
                            path, (unsigned long long)*size, (unsigned long long)options->size);
         *size = options->size;
-        return set_length(file, *size);
+        return cm_os_file_resize(file, *size);
     }
     if (*size == 0)
         return cm_fail(CM_EINVAL, "%s is empty. Give the size that the disk is to have.", path);
@@ -136,7 +134,10 @@ static int open_existing(const char *path, const struct cm_image_options *option
 
     if (error != 0)
         return error;
-    error = fit(*file, path, options, size);
+    if (!read_only)
+        error = set_sparse(*file); /* it may come from a system where that was not said */
+    if (error == 0)
+        error = fit(*file, path, options, size);
     if (error != 0)
         cm_os_file_close(*file);
     return error;
@@ -170,7 +171,9 @@ static int create(const char *path, const struct cm_image_options *options,
     if (error != 0)
         return error;
     *size = options->size;
-    error = set_length(*file, *size);
+    error = set_sparse(*file);
+    if (error == 0)
+        error = cm_os_file_resize(*file, *size);
     return error != 0 ? take_back(*file, path, error) : 0;
 }
 
