@@ -335,6 +335,7 @@ static uint32_t park(struct queue *queue, struct cm_request *requests, uint32_t 
     struct parked parked = {.next = queue->parked, .requests = requests, .max = max};
 
     cm_os_cond_init(&parked.answered);
+    /* cppcheck-suppress autoVariables ; off the list before this returns */
     queue->parked = &parked;
     while (!parked.ready)
         cm_os_cond_wait(&parked.answered, &queue->lock);
