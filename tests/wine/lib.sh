@@ -28,6 +28,8 @@ export WINEPREFIX=$wine_dir/prefix
 export WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe,winedbg.exe='
 export WINEDEBUG=-all
 unset DISPLAY WAYLAND_DISPLAY
+# Wine translates file names by the locale; in the C locale of a bare CI it knows ASCII only.
+export LC_ALL=C.UTF-8
 
 say() {
     printf '%s\n' "$*"
