@@ -6,12 +6,13 @@
  * portable parts of the library and the tests can speak it on any system.
  *
  * Rules of this file:
- *  - integers of fixed width only, naturally aligned, padding spelled out; what is called `reserved`
- *    must be zero and is refused when it is not. No pointer ever crosses: memory is named by tags.
+ *  - integers of fixed width only, naturally aligned, padding spelled out; what is called
+ * `reserved` must be zero and is refused when it is not. No pointer ever crosses: memory is named
+ * by tags.
  *  - the size of every structure is asserted below, for x64 and x86 alike: a 32-bit server works
  *    with a 64-bit driver.
- *  - a command never changes its meaning. What is new gets a new function code, a new flag and a bit
- *    in CM_FEATURE_*. Flags that the driver does not know are refused, never ignored.
+ *  - a command never changes its meaning. What is new gets a new function code, a new flag and a
+ * bit in CM_FEATURE_*. Flags that the driver does not know are refused, never ignored.
  *  - identifiers (disk ids, tags) carry a generation. One that is out of date names nothing; it can
  *    never name somebody else's disk or request.
  *
@@ -31,20 +32,20 @@
 #define CM_ABI_VERSION 1u /* a driver of another version refuses MOUNT; see CM_IOCTL_VERSION */
 #endif
 
-#define CM_CONTROL_DEVICE_NAME "\\\\.\\CoreMnt"           /* what user mode opens */
-#define CM_DISK_DEVICE_PREFIX "\\Device\\CoreMntDisk"     /* + number: the target of a drive letter */
+#define CM_CONTROL_DEVICE_NAME "\\\\.\\CoreMnt"       /* what user mode opens */
+#define CM_DISK_DEVICE_PREFIX "\\Device\\CoreMntDisk" /* + number: the target of a drive letter */
 #define CM_SERVICE_NAME "CoreMnt"
 
 /* -- limits ------------------------------------------------------------------------------------ */
 
 #define CM_SECTOR_SIZE_SMALL 512u
 #define CM_SECTOR_SIZE_LARGE 4096u
-#define CM_MAX_QUEUE_DEPTH 1024u          /* slots of a disk */
-#define CM_MIN_SLOT_SIZE (4u * 1024u)     /* bytes */
-#define CM_MAX_SLOT_SIZE (1024u * 1024u)  /* bytes */
+#define CM_MAX_QUEUE_DEPTH 1024u         /* slots of a disk */
+#define CM_MIN_SLOT_SIZE (4u * 1024u)    /* bytes */
+#define CM_MAX_SLOT_SIZE (1024u * 1024u) /* bytes */
 #define CM_MAX_ARENA_SIZE (256u * 1024u * 1024u)
 #define CM_MAX_DISK_SIZE (UINT64_C(1) << 62)
-#define CM_IMAGE_NAME_UNITS 260u          /* UTF-16 units, the terminating zero included */
+#define CM_IMAGE_NAME_UNITS 260u /* UTF-16 units, the terminating zero included */
 
 /* -- ioctl codes ------------------------------------------------------------------------------- */
 
@@ -82,8 +83,8 @@ struct cm_version {
  * Makes a disk that belongs to this handle. It answers nothing until it has an arena.
  *
  * STATUS_REVISION_MISMATCH    abi_version is not the driver's
- * STATUS_INVALID_PARAMETER    a number outside its limits, an unknown flag, a reserved field not zero
- * STATUS_INSUFFICIENT_RESOURCES
+ * STATUS_INVALID_PARAMETER    a number outside its limits, an unknown flag, a reserved field not
+ * zero STATUS_INSUFFICIENT_RESOURCES
  */
 struct cm_mount {
     uint32_t abi_version; /* CM_ABI_VERSION of the caller */
@@ -116,9 +117,9 @@ struct cm_mounted {
  * ARENA_MAP   out struct cm_arena_mapped: the driver makes the memory and maps it into the caller.
  *             Completes at once. The server unmaps it (UnmapViewOfFile) when the disk has gone.
  * ARENA_LEND  out (direct): the server's own memory, page-aligned, of exactly arena_size bytes. The
- *             request PENDS for as long as the disk lives, which keeps the pages locked; it ends with
- *             STATUS_SUCCESS when the disk has gone. Cancelling it removes the disk - and Windows
- *             cancels the requests of a thread that ends, so a thread that stays must send it.
+ *             request PENDS for as long as the disk lives, which keeps the pages locked; it ends
+ * with STATUS_SUCCESS when the disk has gone. Cancelling it removes the disk - and Windows cancels
+ * the requests of a thread that ends, so a thread that stays must send it.
  *
  * With the arena in place the disk answers. The server must be ready to exchange by then.
  *
@@ -143,8 +144,8 @@ struct cm_arena_mapped {
  * handed out as are waiting and fit the output buffer; with none waiting the call pends until one
  * comes - unless CM_EXCHANGE_NO_WAIT is set or the output has no room for a request.
  *
- * Any number of exchanges may be under way at once, from any threads of the server; replies may come
- * in any order and in any of them.
+ * Any number of exchanges may be under way at once, from any threads of the server; replies may
+ * come in any order and in any of them.
  *
  * STATUS_INVALID_PARAMETER  the frame is malformed (counts, flags, reserved): nothing was applied
  * STATUS_NOT_FOUND          disk_id names no disk of this handle, or none any more: stop serving
@@ -189,8 +190,9 @@ struct cm_request {
 enum cm_op {
     CM_OP_READ = 1,  /* server -> slot */
     CM_OP_WRITE = 2, /* slot -> image */
-    CM_OP_FLUSH = 3, /* every WRITE and TRIM replied to before this was handed out becomes durable */
-    CM_OP_TRIM = 4,  /* the content of the range is no longer needed */
+    CM_OP_FLUSH =
+        3,          /* every WRITE and TRIM replied to before this was handed out becomes durable */
+    CM_OP_TRIM = 4, /* the content of the range is no longer needed */
 };
 
 #define CM_REQUEST_FUA (1u << 0) /* WRITE: durable before the reply */
@@ -234,8 +236,8 @@ struct cm_unmount {
 /* -- LIST: in nothing, out struct cm_list + entries -------------------------------------------- */
 
 /*
- * As many entries as fit. STATUS_BUFFER_OVERFLOW (a warning: the data is there) when there are more;
- * cm_list.total tells how many there are.
+ * As many entries as fit. STATUS_BUFFER_OVERFLOW (a warning: the data is there) when there are
+ * more; cm_list.total tells how many there are.
  */
 struct cm_list {
     uint32_t total; /* disks that there are */
@@ -262,7 +264,8 @@ struct cm_stats_of {
 
 /* Counted since the mount. requests = completed + failed + cancelled + waiting + in_flight. */
 struct cm_stats {
-    uint64_t requests; /* IRPs taken in to be forwarded; refused ones (bad range...) are not in it */
+    uint64_t
+        requests; /* IRPs taken in to be forwarded; refused ones (bad range...) are not in it */
     uint64_t completed;
     uint64_t failed;
     uint64_t cancelled;

@@ -10,8 +10,6 @@
  */
 #include "disk.h"
 
-#include <ntstrsafe.h>
-
 #include "reaper.h"
 #include "security.h"
 #include "server.h"

@@ -14,6 +14,7 @@
 
 #include <ntdddisk.h>
 #include <ntddstor.h>
+#include <ntstrsafe.h>
 
 #include "abi/coremnt_abi.h"
 

@@ -3,8 +3,8 @@
  * disk.h - disks: an image served as a disk.
  *
  * A disk is a thread pool that answers requests from an image. On Windows the requests come from
- * CoreMnt.sys and the disk has a drive letter (cm_disk_mount). With loopback.h they come from the same
- * process and no driver is needed, on any system.
+ * CoreMnt.sys and the disk has a drive letter (cm_disk_mount). With loopback.h they come from the
+ * same process and no driver is needed, on any system.
  */
 #ifndef COREMNT_DISK_H
 #define COREMNT_DISK_H
@@ -43,8 +43,8 @@ struct cm_disk_options {
  * @param image    Stays the caller's; must live until cm_disk_close() has returned.
  * @param options  NULL for defaults; copied.
  * @param disk     Out: release with cm_disk_close(). NULL on failure.
- * @return 0, or CM_ENODRIVER, CM_ESTOPPED, CM_EVERSION, CM_EACCES (not an administrator), CM_EBUSY (the
- *         letter is in use, or none is free), CM_EINVAL, CM_ENOMEM; CM_ENOTSUP on other systems than
+ * @return 0, or CM_ENODRIVER, CM_ESTOPPED, CM_EVERSION, CM_EACCES (not an administrator), CM_EBUSY
+ * (the letter is in use, or none is free), CM_EINVAL, CM_ENOMEM; CM_ENOTSUP on other systems than
  *         Windows. cm_last_error() has the sentence.
  * Threads: any. Since 0.1.
  */
@@ -82,18 +82,19 @@ CM_API int cm_disk_close(struct cm_disk *disk);
 #define CM_UNMOUNT_FORCED (1u << 0) /* also when in use: open files lose their disk */
 
 /**
- * Unmount a disk of this system, whoever serves it: flush, lock, dismount, take the letter away, tell
- * Explorer and others, remove the disk.
+ * Unmount a disk of this system, whoever serves it: flush, lock, dismount, take the letter away,
+ * tell Explorer and others, remove the disk.
  *
- * Blocks at most about timeout_ms, trying again while the disk is in use; one that does not answer is
- * given a few seconds even if that is longer.
+ * Blocks at most about timeout_ms, trying again while the disk is in use; one that does not answer
+ * is given a few seconds even if that is longer.
  * @param which       A letter ("Z:", "z"), or a disk id in decimal.
  * @param flags       CM_UNMOUNT_FORCED or 0.
  * @param timeout_ms  Milliseconds; 0: one try.
- * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES, CM_EINVAL,
- *         CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced),
- *         CM_ETIMEDOUT (it does not answer: the disk stays); CM_ENOTSUP on other systems than Windows.
- * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
+ * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES,
+ * CM_EINVAL, CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced),
+ *         CM_ETIMEDOUT (it does not answer: the disk stays); CM_ENOTSUP on other systems than
+ * Windows. Threads: any, also while the same process serves the disk; not an image's callback.
+ * Since 0.1.
  */
 CM_API int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms);
 
@@ -117,9 +118,8 @@ struct cm_disk_info {
  *
  * @param disks  Out: an array; free with cm_free(). NULL when there are none.
  * @param count  Out.
- * @return 0, CM_ENODRIVER, CM_ESTOPPED, CM_EACCES, CM_ENOMEM, CM_EVERSION, CM_EIO; CM_ENOTSUP on other
- *         systems than Windows.
- * Threads: any. Since 0.1.
+ * @return 0, CM_ENODRIVER, CM_ESTOPPED, CM_EACCES, CM_ENOMEM, CM_EVERSION, CM_EIO; CM_ENOTSUP on
+ * other systems than Windows. Threads: any. Since 0.1.
  */
 CM_API int cm_list(struct cm_disk_info **disks, uint32_t *count);
 

@@ -21,7 +21,8 @@ enum cm_driver_state {
     CM_DRIVER_STARTING = 2,
     CM_DRIVER_RUNNING = 3, /* and it answers */
     CM_DRIVER_STOPPING = 4,
-    CM_DRIVER_NOT_ANSWERING = 5, /* the service runs, the device does not: it crashed or is stopping */
+    CM_DRIVER_NOT_ANSWERING =
+        5, /* the service runs, the device does not: it crashed or is stopping */
 };
 
 struct cm_driver_status {

@@ -22,26 +22,26 @@ extern "C" {
 
 enum cm_error {
     CM_OK = 0,
-    CM_EINVAL = -1,      /* an argument makes no sense */
-    CM_ENOMEM = -2,      /* no memory */
-    CM_EIO = -3,         /* a device or a file failed */
-    CM_ENOENT = -4,      /* no such file, disk or letter */
-    CM_EEXIST = -5,      /* there is one already */
-    CM_EACCES = -6,      /* no right to do this */
-    CM_EBUSY = -7,       /* in use */
-    CM_ENOSPC = -8,      /* no space left for the image */
-    CM_EROFS = -9,       /* read-only */
-    CM_ENOTSUP = -10,    /* this image or system cannot do it */
-    CM_ENODRIVER = -11,  /* the driver is not installed */
-    CM_ESTOPPED = -12,   /* the driver is installed but not started */
-    CM_EVERSION = -13,   /* driver and library speak different versions of the contract */
-    CM_ETIMEDOUT = -14,  /* it took longer than allowed */
-    CM_EGONE = -15,      /* the disk has been removed */
-    CM_ECANCELED = -16,  /* the call was cancelled */
-    CM_EPROTO = -17,     /* the other side broke the protocol */
-    CM_EFORMAT = -18,    /* not an image of this kind, or an unknown kind */
-    CM_ERANGE = -19,     /* outside the disk */
-    CM_EMEDIA = -20,     /* this data cannot be read: the medium below is damaged */
+    CM_EINVAL = -1,     /* an argument makes no sense */
+    CM_ENOMEM = -2,     /* no memory */
+    CM_EIO = -3,        /* a device or a file failed */
+    CM_ENOENT = -4,     /* no such file, disk or letter */
+    CM_EEXIST = -5,     /* there is one already */
+    CM_EACCES = -6,     /* no right to do this */
+    CM_EBUSY = -7,      /* in use */
+    CM_ENOSPC = -8,     /* no space left for the image */
+    CM_EROFS = -9,      /* read-only */
+    CM_ENOTSUP = -10,   /* this image or system cannot do it */
+    CM_ENODRIVER = -11, /* the driver is not installed */
+    CM_ESTOPPED = -12,  /* the driver is installed but not started */
+    CM_EVERSION = -13,  /* driver and library speak different versions of the contract */
+    CM_ETIMEDOUT = -14, /* it took longer than allowed */
+    CM_EGONE = -15,     /* the disk has been removed */
+    CM_ECANCELED = -16, /* the call was cancelled */
+    CM_EPROTO = -17,    /* the other side broke the protocol */
+    CM_EFORMAT = -18,   /* not an image of this kind, or an unknown kind */
+    CM_ERANGE = -19,    /* outside the disk */
+    CM_EMEDIA = -20,    /* this data cannot be read: the medium below is damaged */
 };
 
 /**

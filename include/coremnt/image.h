@@ -38,8 +38,8 @@ struct cm_image_info {
  * added at the end, and the library treats those that lie beyond `size` as NULL. Fill it with
  * designated initialisers and { .size = sizeof(struct cm_image_ops) }.
  *
- * All callbacks get the context given to cm_image_new(), return 0 or a negative CM_E..., and see only
- * ranges that lie inside the disk and are multiples of the sector size. Buffers belong to the
+ * All callbacks get the context given to cm_image_new(), return 0 or a negative CM_E..., and see
+ * only ranges that lie inside the disk and are multiples of the sector size. Buffers belong to the
  * caller and are valid during the call only. Reads and writes are all or nothing: a short transfer
  * is an error, and a read of what was never written gives zeros.
  */
@@ -97,8 +97,8 @@ struct cm_image_options {
  * @param spec     UTF-8; copied.
  * @param options  NULL for defaults; copied.
  * @param image    Out: belongs to the caller, release with cm_image_close(). NULL on failure.
- * @return 0, or CM_EINVAL, CM_EFORMAT (unknown kind), CM_ENOENT, CM_EEXIST, CM_EACCES, CM_EBUSY (open
- *         for writing elsewhere), CM_ENOSPC, CM_ENOMEM, CM_EIO; cm_last_error() has the sentence.
+ * @return 0, or CM_EINVAL, CM_EFORMAT (unknown kind), CM_ENOENT, CM_EEXIST, CM_EACCES, CM_EBUSY
+ * (open for writing elsewhere), CM_ENOSPC, CM_ENOMEM, CM_EIO; cm_last_error() has the sentence.
  * Threads: any. Since 0.1.
  */
 CM_API int cm_image_open(const char *spec, const struct cm_image_options *options,

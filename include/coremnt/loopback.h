@@ -30,8 +30,8 @@ CM_API int cm_loopback_open(struct cm_image *image, const struct cm_disk_options
                             struct cm_loopback **loopback);
 
 /**
- * Do what an application's ReadFile, WriteFile, FlushFileBuffers or trim would. Each blocks until it
- * is answered; large ones are split into slots that are served in parallel. Any number may be
+ * Do what an application's ReadFile, WriteFile, FlushFileBuffers or trim would. Each blocks until
+ * it is answered; large ones are split into slots that are served in parallel. Any number may be
  * under way at once. `flags`: CM_IMAGE_FUA.
  *
  * @return 0; CM_ERANGE or CM_EINVAL (outside the disk, not whole sectors), CM_EROFS; what the image

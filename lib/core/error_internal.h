@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * error_internal.h - setting the thread's last-error sentence, and the tables between error numbers.
+ * error_internal.h - setting the thread's last-error sentence, and the tables between error
+ * numbers.
  *
- * A failure is described once, at the lowest place that knows the file or the peer. Sentences say what
- * failed, on what, and what to do: "cannot open C:\x.img: access denied. Run as administrator."
+ * A failure is described once, at the lowest place that knows the file or the peer. Sentences say
+ * what failed, on what, and what to do: "cannot open C:\x.img: access denied. Run as
+ * administrator."
  */
 #ifndef CM_ERROR_INTERNAL_H
 #define CM_ERROR_INTERNAL_H

@@ -4,8 +4,8 @@
  *
  * Two implementations, lib/linux/ and lib/windows/, with the same file names: file.c, thread.c, ...
  * Portable code (lib/core, images, cli) includes this and no header of a system.
- * Errors are CM_E...; those of files also set the thread's last-error sentence, which names the file.
- * Paths are UTF-8.
+ * Errors are CM_E...; those of files also set the thread's last-error sentence, which names the
+ * file. Paths are UTF-8.
  */
 #ifndef CM_OS_H
 #define CM_OS_H
@@ -30,8 +30,7 @@ int cm_os_file_remove(const char *path);
 /* All or nothing; reads beyond the end of the file give zeros. Hot: set only the number, no
  * sentence. Any threads at once. */
 int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset);
-int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t length,
-                     uint64_t offset);
+int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t length, uint64_t offset);
 int cm_os_file_flush(struct cm_os_file *file);
 
 int cm_os_file_size(struct cm_os_file *file, uint64_t *size);
@@ -56,7 +55,7 @@ struct cm_os_mutex {
     _Alignas(8) unsigned char space[48];
 };
 struct cm_os_cond {
-    _Alignas(8) unsigned char space[48];
+    _Alignas(8) unsigned char space[64];
 };
 
 void cm_os_mutex_init(struct cm_os_mutex *mutex);

@@ -33,9 +33,9 @@ struct cm_transport_ops {
 /* The head of every transport's own structure. All fields are constant once it is open. */
 struct cm_transport {
     const struct cm_transport_ops *ops;
-    unsigned char *arena;  /* the data of a request: cm_transport_slot() */
-    uint32_t slot_size;    /* bytes */
-    uint32_t queue_depth;  /* slots */
+    unsigned char *arena; /* the data of a request: cm_transport_slot() */
+    uint32_t slot_size;   /* bytes */
+    uint32_t queue_depth; /* slots */
 };
 
 static inline void *cm_transport_slot(const struct cm_transport *transport, uint64_t tag)

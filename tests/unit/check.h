@@ -3,10 +3,10 @@
  * check.h - the harness of the C test programs, on Linux and on Windows (where no test library is
  * packaged for mingw-w64).
  *
- * A program has a table of named tests and ends in check_main(), which runs all of them, or those named
- * on the command line, and exits non-zero if one failed. A check that fails is printed with its place
- * and the test goes on. Checks may be made from any thread. Random tests take their seed from
- * check_seed(), which prints it and takes it back from the environment variable CM_SEED.
+ * A program has a table of named tests and ends in check_main(), which runs all of them, or those
+ * named on the command line, and exits non-zero if one failed. A check that fails is printed with
+ * its place and the test goes on. Checks may be made from any thread. Random tests take their seed
+ * from check_seed(), which prints it and takes it back from the environment variable CM_SEED.
  */
 #ifndef CM_TESTS_CHECK_H
 #define CM_TESTS_CHECK_H
@@ -24,7 +24,7 @@ struct check_test {
 
 #define CHECK_TEST(function)                                                                       \
     {                                                                                              \
-        #function, function                                                                        \
+#function, function                                                                        \
     }
 
 static int check_failures; /* atomic */

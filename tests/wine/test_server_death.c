@@ -147,10 +147,25 @@ static DWORD WINAPI client_run(void *argument)
 
 /* What a request gets whose disk goes: from the driver, or from the system when the device has
  * gone. */
-static int is_the_error_of_a_gone_disk(DWORD error)
+static void check_error_of_a_gone_disk(DWORD error)
 {
-    return error == ERROR_NO_SUCH_DEVICE || error == ERROR_ACCESS_DENIED ||
-           error == ERROR_FILE_NOT_FOUND;
+    switch (error) {
+    case ERROR_NO_SUCH_DEVICE:
+    case ERROR_ACCESS_DENIED: /* Wine, of a handle whose device has been deleted */
+    case ERROR_FILE_NOT_FOUND:
+        break;
+    case ERROR_OPERATION_ABORTED:
+        /*
+         * Wine 8 cancels by the address of an IRP (server/device.c queues it, dispatch_cancel in
+         * ntoskrnl.c uses it unchecked): the cancelling of a dead server's exchange that has just
+         * been completed can hit a client's request that lies at the same address by now. Seen
+         * about once in 50 kills.
+         */
+        printf("  Wine cancelled a request of somebody else\n");
+        break;
+    default:
+        CHECK_EQ(error, ERROR_NO_SUCH_DEVICE);
+    }
 }
 
 enum { CLIENTS = 4 };
@@ -168,7 +183,7 @@ static void finish_clients(struct client *clients, HANDLE *threads)
 {
     CHECK_EQ(WaitForMultipleObjects(CLIENTS, threads, TRUE, 5000), WAIT_OBJECT_0);
     for (int i = 0; i < CLIENTS; i++) {
-        CHECK(is_the_error_of_a_gone_disk(clients[i].error));
+        check_error_of_a_gone_disk(clients[i].error);
         CloseHandle(threads[i]);
     }
 }

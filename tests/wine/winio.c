@@ -19,6 +19,10 @@
 #include <wincrypt.h>
 #include <winioctl.h>
 
+#ifndef CALG_SHA_256 /* since Windows XP SP3, so not in the headers of XP */
+#define CALG_SHA_256 0x0000800cu
+#endif
+
 #define DIGEST_BYTES 32u
 #define DIGEST_TEXT (2u * DIGEST_BYTES + 1u)
 #define DEFAULT_BLOCK (1024u * 1024u)
@@ -372,7 +376,7 @@ static int verb_flush(int argc, char **argv)
 static int verb_wait(int argc, char **argv)
 {
     uint64_t timeout_ms;
-    ULONGLONG start = GetTickCount64();
+    DWORD start = GetTickCount();
 
     (void)argc;
     if (parse_number(argv[1], &timeout_ms) != 0)
@@ -384,7 +388,7 @@ static int verb_wait(int argc, char **argv)
             CloseHandle(device);
             return 0;
         }
-        if (GetTickCount64() - start >= timeout_ms)
+        if (GetTickCount() - start >= timeout_ms)
             return failed("open device");
         Sleep(20);
     }
