@@ -17,13 +17,12 @@
  *
  * A slot, which carries one fragment:
  *
- *      FREE -> FILLING (WRITE: data is copied in) -> HANDED_OUT -> DRAINING (READ: copied out) ->
- * FREE
- *         \________________ READ, FLUSH, TRIM ______/     |  \__________ others ________________/
- *                                                         v
- *                        IRP aborted while the server has it: ORPHAN -> its reply, whatever it
- *                        says, is dropped -> FREE. The server may write to the slot until then, so
- * it is not used again before.
+ *      FREE -> FILLING (WRITE: data copied in) -> HANDED OUT -> DRAINING (READ: copied out) -> FREE
+ *         \___________ READ, FLUSH, TRIM ________/     |   \___________ all others ___________/
+ *                                                      v
+ *                     ORPHAN: its IRP was aborted while the server has it. The server may
+ *                     write to the slot until it replies, so it is not used again before;
+ *                     what the reply says is dropped, and the slot is FREE
  *
  * All of it changes under QUEUE.Lock; data is copied without it. A copy is guarded by the request's
  * Copying count: a request is not completed while a copy of its data runs, so its pages stay. One

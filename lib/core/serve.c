@@ -20,10 +20,10 @@
  * (service_ns):
  *
  *  slow   Every request gets a thread of its own while there are any, one more becomes the waiter,
- * and every reply is sent as soon as it is there. fast   One thread, the leader, does everything;
- * the others leave it the replies and sleep. While it serves a batch the next one collects on the
- * other side, so batches become as large as the load makes them. Others are woken only for a batch
- * that is much work in sum.
+ *         and every reply is sent as soon as it is there.
+ *  fast   One thread, the leader, does everything; the others leave it the replies and sleep. While
+ *         it serves a batch the next one collects on the other side, so batches become as large as
+ *         the load makes them. Others are woken only for a batch that is much work in sum.
  *
  * In fast mode one of the sleepers is the standby. It looks every STANDBY_MS whether there is
  * progress. If there is none although there should be, the leader is stuck in one request: the pool
@@ -45,14 +45,11 @@
 #include <coremnt/error.h>
 
 #define FAST_NS 50000u /* a request that takes less is fast; about twice what a wake-up costs */
-#define CLIP_NS                                                                                    \
-    (4 * FAST_NS)      /* longer ones count as this, so that one odd request is soon forgotten */
-#define RUN_LENGTH 4u  /* requests between two looks at the clock */
-#define STANDBY_MS 10u /* between two looks of the standby */
-#define STANDBY_PROGRESS 4u /* requests that a fast image does in STANDBY_MS, at the very least */
-#define NO_MEMORY_PAUSE_MS                                                                         \
-    10u /* the system has no memory for an exchange: try again after that                          \
-         */
+#define CLIP_NS (4 * FAST_NS) /* longer ones count as this: one odd request is soon forgotten */
+#define RUN_LENGTH 4u         /* requests between two looks at the clock */
+#define STANDBY_MS 10u        /* between two looks of the standby */
+#define STANDBY_PROGRESS 4u   /* requests that a fast image does in STANDBY_MS, at the very least */
+#define NO_MEMORY_PAUSE_MS 10u /* no memory for an exchange: try again after that */
 #define NO_MEMORY_TRIES 1000u
 
 /* A thread of the pool. What is not marked is its own. */
@@ -98,8 +95,7 @@ static int is_slow(const struct cm_server *server)
     return server->service_ns >= FAST_NS;
 }
 
-/* -- sleeping and waking, all under the lock
- * ------------------------------------------------------- */
+/* -- sleeping and waking, all under the lock --------------------------------------------------- */
 
 static void sleep_until_woken(struct cm_server *server)
 {
