@@ -19,10 +19,6 @@
 #include <wincrypt.h>
 #include <winioctl.h>
 
-#ifndef CALG_SHA_256 /* since Windows XP SP3, so not in the headers of XP */
-#define CALG_SHA_256 0x0000800cu
-#endif
-
 #define DIGEST_BYTES 32u
 #define DIGEST_TEXT (2u * DIGEST_BYTES + 1u)
 #define DEFAULT_BLOCK (1024u * 1024u)
