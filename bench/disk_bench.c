@@ -2,14 +2,19 @@
 /*
  * disk_bench.c - how fast a device answers: N threads that read or write it for some seconds.
  *
- *      disk_bench DEVICE read|write random|sequential BYTES CLIENTS MILLISECONDS SPAN [sync]
+ *      disk_bench DEVICE[,DEVICE] read|write random|sequential BYTES CLIENTS MILLISECONDS SPAN
+ * [sync]
  *
  * A plain Windows program that knows nothing of CoreMnt. Each thread (client) has a handle, an
  * event and a buffer of its own and one request under way at a time, at an explicit offset within
- * the device's first SPAN bytes. Handles are FILE_FLAG_OVERLAPPED unless `sync` is given. A tenth
- * of the time is warm-up and not counted.
+ * the device's first SPAN bytes. Handles are FILE_FLAG_OVERLAPPED unless `sync` is given. The
+ * first turn is warm-up and not counted.
  *
- * Prints one line of JSON. Exit code: 0; 1 when a request failed; 2 for a wrong command line.
+ * With two devices, all clients change from one to the other every tenth of a second or so, and
+ * MILLISECONDS is the time of each: what else the machine does then hits both alike.
+ *
+ * Prints one line of JSON: an array with an object for each device. Exit code: 0; 1 when a request
+ * failed; 2 for a wrong command line.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,12 +23,16 @@
 #include <windows.h>
 
 #define MAX_CLIENTS 64u
-#define MAX_SAMPLES                                                                                \
-    (1u << 19) /* latencies kept per client; later ones count, but not for the median */
+#define MAX_SAMPLES (1u << 18) /* latencies kept; later requests count, but not for the median */
+#define MAX_DEVICES 2u
+#define TURN_MS 100u       /* on one device before the other one's turn; short against noise */
+#define TURN_LARGE_MS 300u /* long against the time of a large request */
+#define LARGE_BYTES (256u * 1024u)
 #define MAX_BYTES (16u * 1024u * 1024u)
 
 struct setup {
-    const char *device;
+    char *devices[MAX_DEVICES];
+    uint32_t device_count;
     int is_write;
     int is_random;
     int is_sync;
@@ -33,21 +42,26 @@ struct setup {
     uint64_t span;
 };
 
-struct client {
-    const struct setup *setup;
-    uint32_t index;
+/* What a client has seen of a device. */
+struct result {
     HANDLE handle;
-    HANDLE event;
-    unsigned char *buffer;
-    uint64_t random;  /* state of next_random() */
-    uint64_t next;    /* sequential: the next offset */
     uint32_t *micros; /* latencies */
     uint64_t operations;
     uint64_t errors;
     DWORD last_error;
 };
 
+struct client {
+    const struct setup *setup;
+    HANDLE event;
+    unsigned char *buffer;
+    uint64_t random; /* state of next_random() */
+    uint64_t next;   /* sequential: the next offset */
+    struct result results[MAX_DEVICES];
+};
+
 static LONG volatile phase; /* PHASE_..., moves forward only */
+static LONG volatile turn;  /* the device that is used now */
 enum { PHASE_WARM_UP, PHASE_MEASURE, PHASE_STOP };
 
 static int64_t ticks(void)
@@ -91,7 +105,7 @@ static uint64_t next_offset(struct client *client)
 }
 
 /* @return 0 or a Win32 error; less than asked for is one, too. */
-static DWORD transfer(struct client *client, uint64_t offset)
+static DWORD transfer(struct client *client, HANDLE handle, uint64_t offset)
 {
     const struct setup *setup = client->setup;
     OVERLAPPED where = {.hEvent = client->event};
@@ -101,38 +115,41 @@ static DWORD transfer(struct client *client, uint64_t offset)
     where.Offset = (DWORD)offset;
     where.OffsetHigh = (DWORD)(offset >> 32);
     if (setup->is_write)
-        ok = WriteFile(client->handle, client->buffer, setup->bytes, &done, &where);
+        ok = WriteFile(handle, client->buffer, setup->bytes, &done, &where);
     else
-        ok = ReadFile(client->handle, client->buffer, setup->bytes, &done, &where);
+        ok = ReadFile(handle, client->buffer, setup->bytes, &done, &where);
     if (!ok && GetLastError() == ERROR_IO_PENDING)
-        ok = GetOverlappedResult(client->handle, &where, &done, TRUE);
+        ok = GetOverlappedResult(handle, &where, &done, TRUE);
     if (!ok)
         return GetLastError();
     return done == setup->bytes ? ERROR_SUCCESS : ERROR_HANDLE_EOF;
 }
 
+/* A request counts for the device that it was sent to, and if it began and ended while measuring.
+ */
 static DWORD WINAPI run_client(void *argument)
 {
     struct client *client = argument;
     int64_t frequency = ticks_per_second();
 
     while (phase != PHASE_STOP) {
+        struct result *result = &client->results[turn];
         uint64_t offset = next_offset(client);
         int measured = phase == PHASE_MEASURE;
         int64_t start = ticks();
-        DWORD error = transfer(client, offset);
+        DWORD error = transfer(client, result->handle, offset);
 
         if (error != ERROR_SUCCESS) {
-            client->last_error = error;
-            client->errors++;
+            result->last_error = error;
+            result->errors++;
             return 1;
         }
         if (!measured || phase == PHASE_STOP)
             continue;
-        if (client->operations < MAX_SAMPLES)
-            client->micros[client->operations] =
+        if (result->operations < MAX_SAMPLES)
+            result->micros[result->operations] =
                 (uint32_t)((ticks() - start) * 1000000 / frequency);
-        client->operations++;
+        result->operations++;
     }
     return 0;
 }
@@ -146,23 +163,30 @@ static int failed(const char *what)
     return 1;
 }
 
-static int prepare(struct client *client, const struct setup *setup, uint32_t index)
+static int open_device(struct result *result, const struct setup *setup, const char *device)
 {
     DWORD access = setup->is_write ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ;
 
+    result->handle = CreateFileA(device, access, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                                 OPEN_EXISTING, setup->is_sync ? 0 : FILE_FLAG_OVERLAPPED, NULL);
+    if (result->handle == INVALID_HANDLE_VALUE)
+        return failed("open device");
+    result->micros = malloc(MAX_SAMPLES * sizeof(*result->micros));
+    return result->micros != NULL ? 0 : failed("memory");
+}
+
+static int prepare(struct client *client, const struct setup *setup, uint32_t index)
+{
     client->setup = setup;
-    client->index = index;
     client->random = 88172645463325252u + index * 2654435761u;
     client->next = setup->span / setup->clients * index / setup->bytes * setup->bytes;
-    client->handle = CreateFileA(setup->device, access, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
-                                 OPEN_EXISTING, setup->is_sync ? 0 : FILE_FLAG_OVERLAPPED, NULL);
-    if (client->handle == INVALID_HANDLE_VALUE)
-        return failed("open device");
+    for (uint32_t i = 0; i < setup->device_count; i++)
+        if (open_device(&client->results[i], setup, setup->devices[i]) != 0)
+            return 1;
     if (!setup->is_sync && (client->event = CreateEventW(NULL, TRUE, FALSE, NULL)) == NULL)
         return failed("event");
     client->buffer = VirtualAlloc(NULL, setup->bytes, MEM_COMMIT, PAGE_READWRITE);
-    client->micros = malloc(MAX_SAMPLES * sizeof(*client->micros));
-    if (client->buffer == NULL || client->micros == NULL)
+    if (client->buffer == NULL)
         return failed("memory");
     memset(client->buffer, (int)index + 1, setup->bytes);
     return 0;
@@ -182,7 +206,11 @@ static int parse(int argc, char **argv, struct setup *setup)
 
     if (argc != 8 && !(argc == 9 && strcmp(argv[8], "sync") == 0))
         return 0;
-    setup->device = argv[1];
+    setup->devices[0] = argv[1];
+    setup->devices[1] = strchr(argv[1], ',');
+    setup->device_count = setup->devices[1] == NULL ? 1 : 2;
+    if (setup->devices[1] != NULL)
+        *setup->devices[1]++ = 0;
     setup->is_write = strcmp(argv[2], "write") == 0;
     setup->is_random = strcmp(argv[3], "random") == 0;
     setup->is_sync = argc == 9;
@@ -209,16 +237,17 @@ static int compare(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-/* All latencies in one sorted array; the caller frees it. NULL: no memory. */
-static uint32_t *merge(const struct client *clients, uint32_t count, size_t *total)
+/* All latencies on a device in one sorted array; the caller frees it. NULL: no memory. */
+static uint32_t *merge(const struct client *clients, uint32_t count, uint32_t device, size_t *total)
 {
     uint32_t *all = malloc((size_t)count * MAX_SAMPLES * sizeof(*all));
 
     *total = 0;
     for (uint32_t i = 0; all != NULL && i < count; i++) {
-        size_t kept =
-            clients[i].operations < MAX_SAMPLES ? (size_t)clients[i].operations : MAX_SAMPLES;
-        memcpy(all + *total, clients[i].micros, kept * sizeof(*all));
+        const struct result *result = &clients[i].results[device];
+        size_t kept = result->operations < MAX_SAMPLES ? (size_t)result->operations : MAX_SAMPLES;
+
+        memcpy(all + *total, result->micros, kept * sizeof(*all));
         *total += kept;
     }
     if (all != NULL)
@@ -226,40 +255,66 @@ static uint32_t *merge(const struct client *clients, uint32_t count, size_t *tot
     return all;
 }
 
-static int report(const struct setup *setup, const struct client *clients, double seconds)
+static int report(const struct setup *setup, const struct client *clients, uint32_t device,
+                  double seconds)
 {
     uint64_t operations = 0, errors = 0;
     size_t samples;
-    uint32_t *micros = merge(clients, setup->clients, &samples);
+    uint32_t *micros = merge(clients, setup->clients, device, &samples);
 
     if (micros == NULL)
         return failed("memory");
     for (uint32_t i = 0; i < setup->clients; i++) {
-        operations += clients[i].operations;
-        errors += clients[i].errors;
-        if (clients[i].errors != 0)
-            fprintf(stderr, "disk_bench: %s failed: Win32 error %lu\n",
-                    setup->is_write ? "write" : "read", (unsigned long)clients[i].last_error);
+        const struct result *result = &clients[i].results[device];
+
+        operations += result->operations;
+        errors += result->errors;
+        if (result->errors != 0)
+            fprintf(stderr, "disk_bench: %s of %s failed: Win32 error %lu\n",
+                    setup->is_write ? "write" : "read", setup->devices[device],
+                    (unsigned long)result->last_error);
     }
-    printf("{\"operations\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"per_second\": %.1f, "
-           "\"median_us\": %lu, \"p99_us\": %lu, \"errors\": %llu}\n",
-           (unsigned long long)operations, (unsigned long long)(operations * setup->bytes), seconds,
-           (double)operations / seconds, samples ? (unsigned long)micros[samples / 2] : 0,
+    printf("%s{\"operations\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"per_second\": %.1f, "
+           "\"median_us\": %lu, \"p99_us\": %lu, \"errors\": %llu}",
+           device == 0 ? "[" : ", ", (unsigned long long)operations,
+           (unsigned long long)(operations * setup->bytes), seconds, (double)operations / seconds,
+           samples ? (unsigned long)micros[samples / 2] : 0,
            samples ? (unsigned long)micros[samples * 99 / 100] : 0, (unsigned long long)errors);
     free(micros);
     return errors == 0 ? 0 : 1;
 }
 
+/* Let the devices take turns until each has had its time; seconds[]: how long that was. */
+static void measure(const struct setup *setup, double seconds[MAX_DEVICES])
+{
+    uint32_t turn_ms = setup->bytes < LARGE_BYTES ? TURN_MS : TURN_LARGE_MS;
+    uint32_t turns = (setup->milliseconds + turn_ms - 1) / turn_ms;
+    int64_t start, end;
+
+    Sleep(turn_ms); /* warm-up */
+    start = ticks();
+    phase = PHASE_MEASURE;
+    for (uint32_t i = 0; i < turns * setup->device_count; i++) {
+        turn = (LONG)(i % setup->device_count);
+        Sleep(turn_ms);
+        end = ticks();
+        seconds[turn] += (double)(end - start) / (double)ticks_per_second();
+        start = end;
+    }
+    phase = PHASE_STOP;
+}
+
 int main(int argc, char **argv)
 {
     static struct client clients[MAX_CLIENTS];
+    double seconds[MAX_DEVICES] = {0};
     HANDLE threads[MAX_CLIENTS];
     struct setup setup;
-    int64_t start, end;
+    int result = 0;
 
     if (!parse(argc, argv, &setup)) {
-        fprintf(stderr, "usage: disk_bench DEVICE read|write random|sequential BYTES CLIENTS "
-                        "MILLISECONDS SPAN [sync]\n");
+        fprintf(stderr, "usage: disk_bench DEVICE[,DEVICE] read|write random|sequential BYTES "
+                        "CLIENTS MILLISECONDS SPAN [sync]\n");
         return 2;
     }
     for (uint32_t i = 0; i < setup.clients; i++)
@@ -270,12 +325,10 @@ int main(int argc, char **argv)
         if (threads[i] == NULL)
             return failed("thread");
     }
-    Sleep(setup.milliseconds / 10);
-    start = ticks();
-    phase = PHASE_MEASURE;
-    Sleep(setup.milliseconds - setup.milliseconds / 10);
-    phase = PHASE_STOP;
-    end = ticks();
+    measure(&setup, seconds);
     WaitForMultipleObjects(setup.clients, threads, TRUE, INFINITE);
-    return report(&setup, clients, (double)(end - start) / (double)ticks_per_second());
+    for (uint32_t i = 0; i < setup.device_count; i++)
+        result |= report(&setup, clients, i, seconds[i]);
+    printf("]\n");
+    return result;
 }
