@@ -81,8 +81,7 @@ ALWAYS_INLINE PIRP IrpOfEntry(PLIST_ENTRY Entry)
     return CONTAINING_RECORD(Entry, IRP, Tail.Overlay.ListEntry);
 }
 
-/* -- clock
- * ----------------------------------------------------------------------------------------- */
+/* -- clock ------------------------------------------------------------------------------------- */
 
 /* The performance counter, shifted right until a 32-bit difference spans more than half an hour. */
 static ULONG ClockShift;
@@ -108,8 +107,7 @@ ALWAYS_INLINE ULONG ClockNow(VOID)
     return (ULONG)((ULONG64)KeQueryPerformanceCounter(NULL).QuadPart >> ClockShift);
 }
 
-/* -- setting up
- * ------------------------------------------------------------------------------------ */
+/* -- setting up -------------------------------------------------------------------------------- */
 
 NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize)
 {
@@ -145,8 +143,7 @@ VOID QueueOpen(QUEUE *Queue)
     KeReleaseSpinLock(&Queue->Lock, Irql);
 }
 
-/* -- slots
- * ----------------------------------------------------------------------------------------- */
+/* -- slots ------------------------------------------------------------------------------------- */
 
 static SLOT *TakeSlotLocked(QUEUE *Queue)
 {
@@ -200,8 +197,7 @@ static VOID CopySlot(struct DISK *Disk, const SLOT *Slot)
         RtlCopyMemory(Callers, Shared, Slot->Length);
 }
 
-/* -- requests
- * -------------------------------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------------------------- */
 
 static ULONG OpOf(const IO_STACK_LOCATION *Stack)
 {
@@ -370,8 +366,7 @@ VOID QueueInsert(struct DISK *Disk, PIRP Irp)
     CompleteAll(Disk, &Done);
 }
 
-/* -- handing out
- * ----------------------------------------------------------------------------------- */
+/* -- handing out ------------------------------------------------------------------------------- */
 
 /* Fill in offset, length and flags of the next fragment and move REQUEST.Next beyond it. */
 static VOID CutFragmentLocked(QUEUE *Queue, PIRP Irp, SLOT *Slot, struct cm_request *Out)
@@ -507,8 +502,7 @@ ULONG QueueFetch(struct DISK *Disk, struct cm_request *Requests, ULONG Max)
     return Writes ? FillSlots(Disk, Requests, Count) : Count;
 }
 
-/* -- replies
- * --------------------------------------------------------------------------------------- */
+/* -- replies ----------------------------------------------------------------------------------- */
 
 /* A fragment has been answered and copied: close it, and the request with its last one. */
 static VOID CloseFragmentLocked(QUEUE *Queue, SLOT *Slot, NTSTATUS Status, PLIST_ENTRY Done)
@@ -613,8 +607,7 @@ ULONG QueueReply(struct DISK *Disk, struct cm_reply *Replies, ULONG Count)
     return Refused;
 }
 
-/* -- exchanges that wait
- * --------------------------------------------------------------------------- */
+/* -- exchanges that wait ----------------------------------------------------------------------- */
 
 ALWAYS_INLINE BOOLEAN CanFetchLocked(const QUEUE *Queue)
 {
@@ -700,8 +693,7 @@ PIRP QueueUnpark(struct DISK *Disk)
     return Irp;
 }
 
-/* -- the end
- * --------------------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static VOID AbortAllLocked(QUEUE *Queue, PLIST_ENTRY Done)
 {
@@ -736,8 +728,7 @@ VOID QueueClose(struct DISK *Disk)
         CompleteExchange(Disk, IrpOfEntry(RemoveHeadList(&Exchanges)), STATUS_DEVICE_REMOVED);
 }
 
-/* -- counting
- * -------------------------------------------------------------------------------------- */
+/* -- counting ---------------------------------------------------------------------------------- */
 
 ULONG64 QueueCountRequests(struct DISK *Disk)
 {

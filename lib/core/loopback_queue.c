@@ -141,8 +141,7 @@ static void copy_slot(struct queue *queue, const struct slot *slot)
     cm_os_mutex_lock(&queue->lock);
 }
 
-/* -- calls, all under the lock
- * --------------------------------------------------------------------- */
+/* -- calls, all under the lock ----------------------------------------------------------------- */
 
 static void append_waiting(struct queue *queue, struct call *call)
 {
@@ -212,8 +211,7 @@ static void abort_call(struct queue *queue, struct call *call)
         finish(queue, call);
 }
 
-/* -- handing out, under the lock
- * ------------------------------------------------------------------- */
+/* -- handing out, under the lock --------------------------------------------------------------- */
 
 static void count_wait(struct queue *queue, const struct call *call)
 {
@@ -302,8 +300,7 @@ static void kick(struct queue *queue)
     }
 }
 
-/* -- replies, under the lock
- * ------------------------------------------------------------------------- */
+/* -- replies, under the lock ------------------------------------------------------------------- */
 
 /* @return whether it is accepted. A refused one changes nothing. */
 static int apply(struct queue *queue, const struct cm_reply *reply)
@@ -327,8 +324,7 @@ static int apply(struct queue *queue, const struct cm_reply *reply)
     return 1;
 }
 
-/* -- the transport
- * --------------------------------------------------------------------------------- */
+/* -- the transport ----------------------------------------------------------------------------- */
 
 static uint32_t park(struct queue *queue, struct cm_request *requests, uint32_t max)
 {
@@ -444,8 +440,7 @@ int cm_loopback_queue_open(uint32_t queue_depth, uint32_t slot_size,
     return 0;
 }
 
-/* -- the application's side
- * ------------------------------------------------------------------------ */
+/* -- the application's side -------------------------------------------------------------------- */
 
 int cm_loopback_queue_do(struct cm_transport *transport, enum cm_op op, uint16_t flags,
                          void *buffer, uint64_t length, uint64_t offset)

@@ -218,8 +218,7 @@ static void serve_one(struct cm_server *server, struct worker *worker)
         end_run(server, worker);
 }
 
-/* -- exchanging
- * ------------------------------------------------------------------------------------ */
+/* -- exchanging -------------------------------------------------------------------------------- */
 
 /* Serving is over; called with the lock. The transport may still hold threads in its exchanges. */
 static void end(struct cm_server *server, int error)
@@ -306,8 +305,7 @@ static void exchange(struct cm_server *server, struct worker *worker)
         wake_helpers(server);
 }
 
-/* -- threads
- * --------------------------------------------------------------------------------------- */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 enum step { SERVE, EXCHANGE, SLEEP };
 
@@ -343,8 +341,7 @@ static void run(void *argument)
     cm_os_mutex_unlock(&server->lock);
 }
 
-/* -- starting, waiting, stopping
- * --------------------------------------------------------------------- */
+/* -- starting, waiting, stopping --------------------------------------------------------------- */
 
 static void free_server(struct cm_server *server)
 {

@@ -15,6 +15,7 @@
 #include <windows.h>
 
 #include "abi/coremnt_abi.h"
+#include "lib/core/disk_options.h"
 #include "lib/core/error_internal.h"
 #include "lib/core/serve.h"
 #include "lib/core/transport.h"
@@ -35,44 +36,6 @@ struct cm_disk {
     char device[CM_DEVICE_NAME_SIZE];
     char mount_point[4]; /* "Z:" or "" */
 };
-
-/* -- options ----------------------------------------------------------------------------------- */
-
-/* The caller's options with the defaults filled in. A caller built with an older library has a
- * shorter structure: what it does not know is 0. */
-static int read_options(const struct cm_disk_options *given, struct cm_disk_options *options)
-{
-    memset(options, 0, sizeof(*options));
-    if (given != NULL) {
-        uint32_t size = given->struct_size;
-
-        if (size < sizeof(given->struct_size) || size > sizeof(*options))
-            return cm_fail(CM_EINVAL, "cm_disk_options.struct_size is %u.", (unsigned)size);
-        memcpy(options, given, size);
-    }
-    if (options->flags != 0 || options->reserved != 0)
-        return cm_fail(CM_EINVAL, "unknown flags for a disk: 0x%x.", (unsigned)options->flags);
-    if (options->threads == 0)
-        options->threads = CM_DEFAULT_THREADS;
-    if (options->queue_depth == 0)
-        options->queue_depth = CM_DEFAULT_QUEUE_DEPTH;
-    if (options->slot_size == 0)
-        options->slot_size = CM_DEFAULT_SLOT_SIZE;
-    if (options->threads > CM_MAX_THREADS)
-        return cm_fail(CM_EINVAL, "%u threads are too many: at most %u.",
-                       (unsigned)options->threads, CM_MAX_THREADS);
-    if (options->queue_depth > CM_MAX_QUEUE_DEPTH)
-        return cm_fail(CM_EINVAL, "a queue depth of %u is too much: at most %u.",
-                       (unsigned)options->queue_depth, CM_MAX_QUEUE_DEPTH);
-    if (options->slot_size < CM_MIN_SLOT_SIZE || options->slot_size > CM_MAX_SLOT_SIZE ||
-        (options->slot_size & (options->slot_size - 1)) != 0)
-        return cm_fail(CM_EINVAL, "a slot size of %u is not a power of two from %u to %u.",
-                       (unsigned)options->slot_size, CM_MIN_SLOT_SIZE, CM_MAX_SLOT_SIZE);
-    if ((uint64_t)options->queue_depth * options->slot_size > CM_MAX_ARENA_SIZE)
-        return cm_fail(CM_EINVAL, "queue depth times slot size is over %u MiB.",
-                       CM_MAX_ARENA_SIZE / 1048576u);
-    return 0;
-}
 
 /* -- mounting ---------------------------------------------------------------------------------- */
 
@@ -164,7 +127,7 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
     int error;
 
     *disk = NULL;
-    error = read_options(given, &options);
+    error = cm_disk_options_read(given, &options);
     if (error == 0)
         error = wanted_letter(&options, &letter);
     if (error != 0)

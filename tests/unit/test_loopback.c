@@ -71,8 +71,7 @@ static int becomes(atomic_int *number, int at_least)
     return atomic_load(number) >= at_least;
 }
 
-/* -- through and back
- * ------------------------------------------------------------------------------ */
+/* -- through and back -------------------------------------------------------------------------- */
 
 static void what_is_written_is_read(void)
 {
@@ -195,8 +194,7 @@ static void fua_reaches_the_image(void)
     close_both(loopback, image);
 }
 
-/* -- errors
- * ---------------------------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------------------ */
 
 static void errors_arrive_as_themselves(void)
 {
@@ -285,8 +283,7 @@ static void options_are_checked(void)
     close_both(loopback, image);
 }
 
-/* -- the end
- * --------------------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 struct blocked {
     struct cm_loopback *loopback;
@@ -338,8 +335,7 @@ static void close_fails_what_is_under_way(void)
     cm_loopback_close(NULL);
 }
 
-/* -- the queue, with a server by hand
- * ---------------------------------------------------------------- */
+/* -- the queue, with a server by hand ---------------------------------------------------------- */
 
 struct by_hand {
     struct cm_transport *transport;

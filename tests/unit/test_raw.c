@@ -288,8 +288,7 @@ static void there_is_one_writer(void)
     close_and_remove(image);
 }
 
-/* -- trouble
- * --------------------------------------------------------------------------------------- */
+/* -- trouble ----------------------------------------------------------------------------------- */
 
 /* Where nothing keeps others from cutting the file: what is cut off is a hole. */
 #ifndef _WIN32

@@ -102,8 +102,7 @@ static int becomes(atomic_int *number, int at_least)
     return atomic_load(number) >= at_least;
 }
 
-/* -- fast images
- * ----------------------------------------------------------------------------------- */
+/* -- fast images ------------------------------------------------------------------------------- */
 
 static double exchanges_per_request(int clients, uint32_t reads)
 {
@@ -154,8 +153,7 @@ static void one_thread_is_enough(void)
     tear_down(&setup);
 }
 
-/* -- slow images
- * ----------------------------------------------------------------------------------- */
+/* -- slow images ------------------------------------------------------------------------------- */
 
 static void a_slow_image_is_called_in_parallel(void)
 {
@@ -199,8 +197,7 @@ static void an_image_that_turns_slow_is_called_in_parallel(void)
     tear_down(&setup);
 }
 
-/* -- stuck requests
- * -------------------------------------------------------------------------------- */
+/* -- stuck requests ---------------------------------------------------------------------------- */
 
 /* `stuck` clients hang in the image, `others` go on; how long one of their reads takes at most, ms.
  */
@@ -292,8 +289,7 @@ static void a_stuck_request_holds_up_no_other_of_its_batch(void)
     tear_down(&setup);
 }
 
-/* -- the end
- * --------------------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static void wait_times_out_while_it_serves(void)
 {
@@ -378,8 +374,7 @@ static void an_unknown_operation_is_answered(void)
     tear_down(&setup);
 }
 
-/* -- a transport that says what it is told
- * ----------------------------------------------------------- */
+/* -- a transport that says what it is told ----------------------------------------------------- */
 
 struct scripted {
     struct cm_transport base;
