@@ -52,8 +52,7 @@ static VOID Unclaim(DISK *Disk)
     KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
 }
 
-/* -- Wine: a section -----------------------------------------------------------------------------
- */
+/* -- Wine: a section --------------------------------------------------------------------------- */
 
 static NTSTATUS MUST_CHECK MapView(HANDLE Section, HANDLE Process, SIZE_T Size, PVOID *View)
 {
@@ -124,8 +123,7 @@ NTSTATUS ArenaMap(DISK *Disk, PIRP Irp, struct cm_arena_mapped *Mapped)
     return STATUS_SUCCESS;
 }
 
-/* -- NT: memory lent by the server ----------------------------------------------------------------
- */
+/* -- NT: memory lent by the server ------------------------------------------------------------- */
 
 /*
  * The lent memory is being taken back: the server's thread or process ends, or it cancels. The disk

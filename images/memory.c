@@ -62,8 +62,7 @@ static struct piece first_piece(const struct memory *memory, uint64_t offset, ui
     return piece;
 }
 
-/* -- callbacks -----------------------------------------------------------------------------------
- */
+/* -- callbacks --------------------------------------------------------------------------------- */
 
 static int memory_read(void *context, void *buffer, uint32_t length, uint64_t offset)
 {
@@ -205,8 +204,7 @@ static const struct cm_image_ops memory_ops = {
     .info = memory_info,
 };
 
-/* -- opening -------------------------------------------------------------------------------------
- */
+/* -- opening ----------------------------------------------------------------------------------- */
 
 static struct memory *make(uint64_t size)
 {

@@ -22,8 +22,7 @@
 #include "lib/core/image_internal.h"
 #include "lib/core/os.h"
 
-/* -- callbacks -----------------------------------------------------------------------------------
- */
+/* -- callbacks --------------------------------------------------------------------------------- */
 
 static int raw_read(void *context, void *buffer, uint32_t length, uint64_t offset)
 {
@@ -79,8 +78,7 @@ static const struct cm_image_ops raw_read_only_ops = {
     .info = raw_info,
 };
 
-/* -- opening -------------------------------------------------------------------------------------
- */
+/* -- opening ----------------------------------------------------------------------------------- */
 
 /* Where the file system has no sparse files, CM_ENOTSUP, the file is a disk all the same: it takes
  * its whole size, of which a resize says if there is room, and trims fail. */

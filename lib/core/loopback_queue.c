@@ -90,8 +90,7 @@ static struct queue *of(struct cm_transport *transport)
     return (struct queue *)transport; /* base is the first field */
 }
 
-/* -- slots, all under the lock -------------------------------------------------------------------
- */
+/* -- slots, all under the lock ----------------------------------------------------------------- */
 
 static struct slot *take_slot(struct queue *queue)
 {

@@ -31,8 +31,7 @@ const struct cm_image_kind *cm_image_kinds(void)
     return kinds;
 }
 
-/* -- specifications ------------------------------------------------------------------------------
- */
+/* -- specifications ---------------------------------------------------------------------------- */
 
 static int is_letter(char c)
 {
@@ -87,8 +86,7 @@ static int find_opener(const char *spec, cm_image_opener **opener, const char **
     return unknown_kind(spec, length);
 }
 
-/* -- options -------------------------------------------------------------------------------------
- */
+/* -- options ----------------------------------------------------------------------------------- */
 
 #define ALL_OPEN_FLAGS (CM_OPEN_READ_ONLY | CM_OPEN_CREATE | CM_OPEN_OR_CREATE)
 

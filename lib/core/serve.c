@@ -182,8 +182,7 @@ static void doze(struct cm_server *server, struct worker *worker)
         stand_by(server, worker);
 }
 
-/* -- serving -------------------------------------------------------------------------------------
- */
+/* -- serving ----------------------------------------------------------------------------------- */
 
 /* Weigh the time of the requests since run_start; called with the lock. */
 static void end_run(struct cm_server *server, struct worker *worker)

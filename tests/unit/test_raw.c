@@ -118,8 +118,7 @@ static int range_is(struct cm_image *image, uint64_t offset, uint32_t length, un
     return 1;
 }
 
-/* -- contents ------------------------------------------------------------------------------------
- */
+/* -- contents ---------------------------------------------------------------------------------- */
 
 static void it_keeps_what_is_written(void)
 {
@@ -198,8 +197,7 @@ static void fua_and_flush_succeed(void)
     close_and_remove(image);
 }
 
-/* -- opening -------------------------------------------------------------------------------------
- */
+/* -- opening ----------------------------------------------------------------------------------- */
 
 static void creating_needs_a_size_and_no_file(void)
 {

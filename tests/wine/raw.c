@@ -284,8 +284,7 @@ DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies,
     return error;
 }
 
-/* -- the server ----------------------------------------------------------------------------------
- */
+/* -- the server -------------------------------------------------------------------------------- */
 
 static void copy_backing(struct raw_server *server, const struct cm_request *request, int to_slot)
 {

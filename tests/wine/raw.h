@@ -110,8 +110,7 @@ void raw_server_stop(struct raw_server *server);
 /* The data and the reply for a request, as an honest server has them. */
 void raw_serve(struct raw_server *server, const struct cm_request *request, struct cm_reply *reply);
 
-/* -- other processes -----------------------------------------------------------------------------
- */
+/* -- other processes --------------------------------------------------------------------------- */
 
 /* This program again, with arguments; the caller closes or kills the process. */
 HANDLE raw_spawn(const char *arguments);

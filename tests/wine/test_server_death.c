@@ -15,8 +15,7 @@
 
 static HANDLE control;
 
-/* -- a server in a process of its own ------------------------------------------------------------
- */
+/* -- a server in a process of its own ---------------------------------------------------------- */
 
 /*
  * The child mounts a disk, tells its id and letter through a shared file mapping, and serves: all
@@ -113,8 +112,7 @@ static void kill(HANDLE process)
     CloseHandle(process);
 }
 
-/* -- clients -------------------------------------------------------------------------------------
- */
+/* -- clients ----------------------------------------------------------------------------------- */
 
 struct client {
     const struct raw_disk *disk;
@@ -188,8 +186,7 @@ static void finish_clients(struct client *clients, HANDLE *threads)
     }
 }
 
-/* -- tests ---------------------------------------------------------------------------------------
- */
+/* -- tests ------------------------------------------------------------------------------------- */
 
 static void test_a_killed_server_takes_its_disk_and_io_with_it(void)
 {
