@@ -26,6 +26,7 @@ struct cm_arena_share {
     int mapped;            /* by the driver; else it is our own memory */
     HANDLE keeper;         /* thread; NULL until lent */
     HANDLE answered;       /* event: the driver has taken or refused the arena */
+    HANDLE take_back;      /* event: the keeper is to cancel its request */
     DWORD refused;         /* Win32 error, with `answered` */
     OVERLAPPED overlapped; /* of the pended request */
 };
@@ -40,6 +41,7 @@ struct cm_arena_share {
 static DWORD WINAPI keep(void *argument)
 {
     struct cm_arena_share *arena = argument;
+    HANDLE events[2] = {arena->overlapped.hEvent, arena->take_back};
     DWORD bytes;
 
     if (DeviceIoControl(arena->control, CM_IOCTL_ARENA_LEND, &arena->request,
@@ -49,8 +51,11 @@ static DWORD WINAPI keep(void *argument)
     else if (GetLastError() != ERROR_IO_PENDING)
         arena->refused = GetLastError();
     SetEvent(arena->answered);
-    if (arena->refused == 0)
-        GetOverlappedResult(arena->control, &arena->overlapped, &bytes, TRUE);
+    if (arena->refused != 0)
+        return 0;
+    if (WaitForMultipleObjects(2, events, FALSE, INFINITE) != WAIT_OBJECT_0)
+        CancelIo(arena->control); /* all of this thread's: every Windows has it */
+    GetOverlappedResult(arena->control, &arena->overlapped, &bytes, TRUE);
     return 0;
 }
 
@@ -59,8 +64,9 @@ int cm_arena_lend(struct cm_arena_share *arena)
     if (arena->mapped)
         return 0;
     arena->answered = CreateEventW(NULL, TRUE, FALSE, NULL);
+    arena->take_back = CreateEventW(NULL, TRUE, FALSE, NULL);
     arena->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-    if (arena->answered != NULL && arena->overlapped.hEvent != NULL)
+    if (arena->answered != NULL && arena->take_back != NULL && arena->overlapped.hEvent != NULL)
         arena->keeper = CreateThread(NULL, 0, keep, arena, 0, NULL);
     if (arena->keeper == NULL)
         return cm_fail(CM_ENOMEM, "cannot start a thread for the disk's memory.");
@@ -76,7 +82,7 @@ static int end_lending(struct cm_arena_share *arena)
         return 1;
     /* It ends by itself with the disk; cancelling is for a driver that has lost track of it. */
     if (WaitForSingleObject(arena->keeper, END_WAIT_MS) != WAIT_OBJECT_0) {
-        CancelIoEx(arena->control, &arena->overlapped);
+        SetEvent(arena->take_back);
         if (WaitForSingleObject(arena->keeper, END_WAIT_MS) != WAIT_OBJECT_0)
             return 0;
     }
@@ -150,6 +156,8 @@ void cm_arena_free(struct cm_arena_share *arena)
         cm_os_pages_free(arena->address, (size_t)arena->request.size);
     if (arena->answered != NULL)
         CloseHandle(arena->answered);
+    if (arena->take_back != NULL)
+        CloseHandle(arena->take_back);
     if (arena->overlapped.hEvent != NULL)
         CloseHandle(arena->overlapped.hEvent);
     free(arena);

@@ -39,13 +39,18 @@ static size_t align8(size_t size)
     return (size + 7u) & ~(size_t)7u;
 }
 
-/* WAIT_TIMEOUT: it is still under way, and nothing of `call` may be freed. */
+/*
+ * WAIT_TIMEOUT: it is still under way, and nothing of `call` may be freed.
+ *
+ * CancelIo, which every Windows has, takes back all that this thread has asked of the handle: this
+ * call, and at most others that were left behind.
+ */
 static DWORD await(HANDLE control, struct call *call, DWORD *bytes)
 {
     HANDLE event = call->overlapped.hEvent;
 
     if (WaitForSingleObject(event, CALL_TIMEOUT_MS) != WAIT_OBJECT_0) {
-        CancelIoEx(control, &call->overlapped);
+        CancelIo(control);
         if (WaitForSingleObject(event, CANCEL_GRACE_MS) != WAIT_OBJECT_0)
             return WAIT_TIMEOUT;
     }

@@ -15,6 +15,7 @@
 #include <windows.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/core/os.h"
 #include "lib/windows/arena.h"
 #include "lib/windows/control.h"
 
@@ -37,7 +38,7 @@ struct driver_transport {
     HANDLE stop_event; /* manual: set once the transport is stopped */
     volatile LONG stopped;
     volatile LONG driver_lost;
-    SRWLOCK lock;
+    struct cm_os_mutex lock;
     struct call *free_calls; /* lock */
 };
 
@@ -74,10 +75,10 @@ static struct call *call_new(uint32_t queue_depth)
 
 static void call_put(struct driver_transport *t, struct call *call)
 {
-    AcquireSRWLockExclusive(&t->lock);
+    cm_os_mutex_lock(&t->lock);
     call->next = t->free_calls;
     t->free_calls = call;
-    ReleaseSRWLockExclusive(&t->lock);
+    cm_os_mutex_unlock(&t->lock);
 }
 
 /* Last in, first out: the buffers that are in the cache. Makes one only when there are more callers
@@ -86,18 +87,21 @@ static struct call *call_get(struct driver_transport *t)
 {
     struct call *call;
 
-    AcquireSRWLockExclusive(&t->lock);
+    cm_os_mutex_lock(&t->lock);
     call = t->free_calls;
     if (call != NULL)
         t->free_calls = call->next;
-    ReleaseSRWLockExclusive(&t->lock);
+    cm_os_mutex_unlock(&t->lock);
     return call != NULL ? call : call_new(t->base.queue_depth);
 }
 
 /* -- exchange ---------------------------------------------------------------------------------- */
 
-/* One DeviceIoControl, waited for. It ends when there is a request, when the disk goes, or when
- * stop() finds that the driver does not end it. */
+/*
+ * One DeviceIoControl, waited for. It ends when there is a request, when the disk goes, or when
+ * stop() finds that the driver does not end it. CancelIo, which every Windows has, takes back all
+ * that this thread has asked of the handle: that is this call alone.
+ */
 static DWORD send_call(struct driver_transport *t, struct call *call, DWORD in_size, DWORD out_size,
                        DWORD *bytes)
 {
@@ -111,7 +115,7 @@ static DWORD send_call(struct driver_transport *t, struct call *call, DWORD in_s
     if (error != ERROR_IO_PENDING)
         return error;
     if (WaitForMultipleObjects(2, events, FALSE, INFINITE) != WAIT_OBJECT_0)
-        CancelIoEx(t->control, &call->overlapped);
+        CancelIo(t->control);
     return GetOverlappedResult(t->control, &call->overlapped, bytes, TRUE) ? 0 : GetLastError();
 }
 
@@ -228,6 +232,7 @@ static void close_transport(struct cm_transport *transport)
         CloseHandle(t->stop_event);
     if (t->control != INVALID_HANDLE_VALUE)
         CloseHandle(t->control);
+    cm_os_mutex_destroy(&t->lock);
     free(t);
 }
 
@@ -283,7 +288,7 @@ int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
     t->base.ops = &driver_ops;
     t->base.slot_size = mount->slot_size;
     t->base.queue_depth = mount->queue_depth;
-    InitializeSRWLock(&t->lock);
+    cm_os_mutex_init(&t->lock);
     error = cm_control_open(&t->control, &version);
     if (error == 0)
         error = make_calls(t, callers);

@@ -7,17 +7,19 @@
  * number.
  *
  * NT lets one request at a time into a file that was opened for synchronous I/O, so files are
- * opened for overlapped I/O, and each thread waits for its own request at an event of its own. The
- * file itself cannot be what is waited for: any request of any thread signals it.
+ * opened for overlapped I/O, and each request is waited for at an event of its own. The file itself
+ * cannot be what is waited for: any request of any thread signals it.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
 
 #include <winioctl.h>
+#include <winternl.h>
 
 #include "lib/core/error_internal.h"
 #include "lib/core/os.h"
+#include "lib/windows/event.h"
 #include "lib/windows/path.h"
 #include "lib/windows/wide.h"
 
@@ -254,70 +256,25 @@ int cm_os_file_remove(const char *path)
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
-static INIT_ONCE event_once = INIT_ONCE_STATIC_INIT;
-static DWORD event_slot = FLS_OUT_OF_INDEXES;
-
-static VOID WINAPI close_event(PVOID event)
-{
-    if (event != NULL)
-        CloseHandle((HANDLE)event);
-}
-
-/* A slot for fibers and not for threads, because only these have a callback when the thread ends.
- * The callback must still be there then, so our module (it may be a DLL) is never unloaded any
- * more. */
-static BOOL WINAPI make_slot(PINIT_ONCE once, PVOID parameter, PVOID *context)
-{
-    HMODULE self;
-
-    (void)once;
-    (void)parameter;
-    (void)context;
-    if (!GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                            (LPCWSTR)(void *)&event_once, &self))
-        return FALSE;
-    event_slot = FlsAlloc(close_event);
-    return event_slot != FLS_OUT_OF_INDEXES;
-}
-
-/* The event of this thread, made when it first needs one. NULL: no memory. */
-static HANDLE own_event(void)
-{
-    HANDLE event;
-
-    if (!InitOnceExecuteOnce(&event_once, make_slot, NULL, NULL))
-        return NULL;
-    event = (HANDLE)FlsGetValue(event_slot);
-    if (event != NULL)
-        return event;
-    event = CreateEventW(NULL, TRUE, FALSE, NULL);
-    if (event == NULL)
-        return NULL;
-    if (!FlsSetValue(event_slot, event)) {
-        CloseHandle(event);
-        return NULL;
-    }
-    return event;
-}
-
 static int begin(OVERLAPPED *request, uint64_t offset)
 {
     memset(request, 0, sizeof(*request));
     request->Offset = (DWORD)offset;
     request->OffsetHigh = (DWORD)(offset >> 32);
-    request->hEvent = own_event();
+    request->hEvent = cm_event_take(CM_EVENT_MANUAL);
     return request->hEvent != NULL ? 0 : CM_ENOMEM;
 }
 
-/* Waits for a request, if it has not been done at once. Returns the system's error, or 0. */
+/* Waits for a request, if it has not been done at once, and gives its event back. Returns the
+ * system's error, or 0. */
 static DWORD finish(const struct cm_os_file *file, BOOL accepted, OVERLAPPED *request, DWORD *done)
 {
-    if (!accepted) {
-        DWORD system_error = GetLastError();
-        if (system_error != ERROR_IO_PENDING)
-            return system_error;
-    }
-    return GetOverlappedResult(file->handle, request, done, TRUE) ? 0 : GetLastError();
+    DWORD system_error = accepted ? 0 : GetLastError();
+
+    if (system_error == 0 || system_error == ERROR_IO_PENDING)
+        system_error = GetOverlappedResult(file->handle, request, done, TRUE) ? 0 : GetLastError();
+    cm_event_give(CM_EVENT_MANUAL, request->hEvent);
+    return system_error;
 }
 
 static DWORD control(const struct cm_os_file *file, DWORD code, void *input, DWORD size)
@@ -421,17 +378,25 @@ int cm_os_file_size(struct cm_os_file *file, uint64_t *size)
     return 0;
 }
 
+/*
+ * By ntdll's documented calls: Windows before 6.0 has no others that take an open file and leave
+ * its position alone, which two that resize would share. On files opened for overlapped I/O they
+ * wait too.
+ */
 int cm_os_file_resize(struct cm_os_file *file, uint64_t size)
 {
-    FILE_END_OF_FILE_INFO end;
+    FILE_END_OF_FILE_INFORMATION end;
+    IO_STATUS_BLOCK io;
+    NTSTATUS status;
 
     if (file->read_only)
         return refuse_read_only("resize", file);
     if (size > INT64_MAX)
         return fail_with("resize", file->path, ERROR_FILE_TOO_LARGE);
     end.EndOfFile.QuadPart = (LONGLONG)size;
-    if (!SetFileInformationByHandle(file->handle, FileEndOfFileInfo, &end, sizeof(end)))
-        return fail_with("resize", file->path, GetLastError());
+    status = NtSetInformationFile(file->handle, &io, &end, sizeof(end), FileEndOfFileInformation);
+    if (!NT_SUCCESS(status))
+        return fail_with("resize", file->path, RtlNtStatusToDosError(status));
     return 0;
 }
 
@@ -440,15 +405,19 @@ int cm_os_file_resize(struct cm_os_file *file, uint64_t size)
 int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated)
 {
     FILE_COMPRESSION_INFO compression;
-    FILE_STANDARD_INFO standard;
+    FILE_STANDARD_INFORMATION standard;
+    IO_STATUS_BLOCK io;
+    NTSTATUS status = NtQueryInformationFile(file->handle, &io, &compression, sizeof(compression),
+                                             FileCompressionInformation);
 
-    if (GetFileInformationByHandleEx(file->handle, FileCompressionInfo, &compression,
-                                     sizeof(compression))) {
+    if (NT_SUCCESS(status)) {
         *allocated = (uint64_t)compression.CompressedFileSize.QuadPart;
         return 0;
     }
-    if (!GetFileInformationByHandleEx(file->handle, FileStandardInfo, &standard, sizeof(standard)))
-        return fail_with("get the size of", file->path, GetLastError());
+    status = NtQueryInformationFile(file->handle, &io, &standard, sizeof(standard),
+                                    FileStandardInformation);
+    if (!NT_SUCCESS(status))
+        return fail_with("get the size of", file->path, RtlNtStatusToDosError(status));
     *allocated = (uint64_t)standard.AllocationSize.QuadPart;
     return 0;
 }

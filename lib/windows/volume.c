@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <winioctl.h>
 
 #include "lib/core/error_internal.h"
@@ -153,6 +154,20 @@ int cm_volume_start(const char *device, int read_only, struct cm_volume **volume
     return error != 0 ? error : cm_fail(CM_ENOMEM, "cannot start a thread to unmount %s.", device);
 }
 
+/*
+ * CancelSynchronousIo came with Windows 6.0, so it is looked for when it is needed. Without it a
+ * request that hangs does so until the disk goes, which the caller then learns one grace later.
+ */
+static void cancel_step(struct cm_volume *volume)
+{
+    FARPROC found = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "CancelSynchronousIo");
+    BOOL(WINAPI * cancel)(HANDLE);
+
+    memcpy(&cancel, &found, sizeof(cancel));
+    if (cancel != NULL)
+        cancel(volume->thread);
+}
+
 DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t timeout_ms)
 {
     if (volume->stuck)
@@ -161,7 +176,7 @@ DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t 
     SetEvent(volume->go);
     if (WaitForSingleObject(volume->done, timeout_ms) == WAIT_OBJECT_0)
         return volume->error;
-    CancelSynchronousIo(volume->thread);
+    cancel_step(volume);
     if (WaitForSingleObject(volume->done, CANCEL_GRACE_MS) != WAIT_OBJECT_0) {
         volume->stuck = 1;
         return WAIT_TIMEOUT;
