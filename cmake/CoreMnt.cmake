@@ -21,7 +21,8 @@ add_library(coremnt_common INTERFACE)
 target_include_directories(coremnt_common INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
 target_compile_options(coremnt_common INTERFACE ${COREMNT_WARNINGS})
 if(WIN32)
-  # Windows 7 is the oldest system; msvcrt's printf knows no %zu and no %llu without this.
+  # Declared is what Windows 7 has; that nothing newer than XP is imported, scripts/check-imports checks.
+  # msvcrt's printf knows no %zu and no %llu without the last one.
   target_compile_definitions(coremnt_common INTERFACE
     _WIN32_WINNT=0x0601 WINVER=0x0601 UNICODE _UNICODE __USE_MINGW_ANSI_STDIO=1)
   # No run-time DLL of the compiler beside our programs.
