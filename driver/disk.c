@@ -14,7 +14,7 @@
 #include "security.h"
 #include "server.h"
 
-#define DISK_NAME L"\\Device\\CoreMntDisk%u"
+#define DISK_NAME L"\\Device\\CoreMntDisk" /* + number */
 
 VOID DiskInitialize(VOID)
 {
@@ -66,20 +66,33 @@ static VOID ReturnNumber(VOID)
     KeSetEvent(&Driver.ReaperWake, IO_NO_INCREMENT, FALSE);
 }
 
+/* DISK_NAME and the number; `Name` has its buffer. */
+static NTSTATUS MUST_CHECK MakeName(PUNICODE_STRING Name, ULONG Number)
+{
+    WCHAR Digits[12];
+    UNICODE_STRING Suffix = {.Buffer = Digits, .MaximumLength = sizeof(Digits)};
+    NTSTATUS Status = RtlAppendUnicodeToString(Name, DISK_NAME);
+
+    if (NT_SUCCESS(Status))
+        Status = RtlIntegerToUnicodeString(Number, 10, &Suffix);
+    if (NT_SUCCESS(Status))
+        Status = RtlAppendUnicodeStringToString(Name, &Suffix);
+    return Status;
+}
+
 static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mount,
                                         PDEVICE_OBJECT *Device)
 {
     WCHAR Buffer[40];
-    UNICODE_STRING Name;
+    UNICODE_STRING Name = {.Buffer = Buffer, .MaximumLength = sizeof(Buffer)};
     ULONG Characteristics = 0;
     NTSTATUS Status;
 
     if ((Mount->flags & CM_MOUNT_READ_ONLY) != 0)
         Characteristics |= FILE_READ_ONLY_DEVICE;
-    Status = RtlStringCbPrintfW(Buffer, sizeof(Buffer), DISK_NAME, Number);
+    Status = MakeName(&Name, Number);
     if (!NT_SUCCESS(Status))
         return Status;
-    RtlInitUnicodeString(&Name, Buffer);
     /* FILE_DEVICE_DISK: the kind that file system recognisers accept, and that gets a VPB. */
     Status = IoCreateDevice(Driver.Object, sizeof(DISK), &Name, FILE_DEVICE_DISK, Characteristics,
                             FALSE, Device);

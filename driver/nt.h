@@ -14,7 +14,6 @@
 
 #include <ntdddisk.h>
 #include <ntddstor.h>
-#include <ntstrsafe.h>
 
 #include "abi/coremnt_abi.h"
 
