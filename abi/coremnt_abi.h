@@ -36,6 +36,11 @@
 #define CM_DISK_DEVICE_PREFIX "\\Device\\CoreMntDisk" /* + number: the target of a drive letter */
 #define CM_SERVICE_NAME "CoreMnt"
 
+/*
+ * For all of them: input shorter than the structure gives STATUS_INFO_LENGTH_MISMATCH, room for less
+ * output than the structure STATUS_BUFFER_TOO_SMALL, an unknown code STATUS_INVALID_DEVICE_REQUEST.
+ */
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 #define CM_SECTOR_SIZE_SMALL 512u
@@ -82,9 +87,10 @@ struct cm_version {
 /*
  * Makes a disk that belongs to this handle. It answers nothing until it has an arena.
  *
- * STATUS_REVISION_MISMATCH    abi_version is not the driver's
- * STATUS_INVALID_PARAMETER    a number outside its limits, an unknown flag, a reserved field not
- * zero STATUS_INSUFFICIENT_RESOURCES
+ * STATUS_REVISION_MISMATCH       abi_version is not the driver's
+ * STATUS_INVALID_PARAMETER       a number outside its limits, an unknown flag, `reserved` not zero
+ * STATUS_DELETE_PENDING          the driver is being stopped
+ * STATUS_INSUFFICIENT_RESOURCES
  */
 struct cm_mount {
     uint32_t abi_version; /* CM_ABI_VERSION of the caller */
@@ -118,14 +124,18 @@ struct cm_mounted {
  *             Completes at once. The server unmaps it (UnmapViewOfFile) when the disk has gone.
  * ARENA_LEND  out (direct): the server's own memory, page-aligned, of exactly arena_size bytes. The
  *             request PENDS for as long as the disk lives, which keeps the pages locked; it ends
- * with STATUS_SUCCESS when the disk has gone. Cancelling it removes the disk - and Windows cancels
- * the requests of a thread that ends, so a thread that stays must send it.
+ *             with STATUS_SUCCESS when the disk has gone. Cancelling it removes the disk - and
+ *             Windows cancels the requests of a thread that ends, so one that stays must send it.
  *
  * With the arena in place the disk answers. The server must be ready to exchange by then.
  *
- * STATUS_NOT_SUPPORTED        the other way is the one of this system; see cm_version.features
- * STATUS_NOT_FOUND            no such disk of this handle
- * STATUS_INVALID_DEVICE_STATE the disk has its arena already
+ * STATUS_NOT_SUPPORTED           the other way is the one of this system; see cm_version.features
+ * STATUS_NOT_FOUND               no such disk of this handle
+ * STATUS_INVALID_PARAMETER       not the arena's size, or lent memory that is not page-aligned
+ * STATUS_INVALID_DEVICE_STATE    the disk has its arena already
+ * STATUS_INSUFFICIENT_RESOURCES
+ *
+ * Windows XP and ReactOS refuse direct buffers from about 64 MiB on (XP x64: 32 MiB).
  */
 struct cm_arena {
     uint64_t disk_id;
@@ -147,14 +157,20 @@ struct cm_arena_mapped {
  * Any number of exchanges may be under way at once, from any threads of the server; replies may
  * come in any order and in any of them.
  *
- * STATUS_INVALID_PARAMETER  the frame is malformed (counts, flags, reserved): nothing was applied
+ * STATUS_INVALID_PARAMETER  the frame is malformed (an unknown flag, more replies announced than sent
+ *                           or than CM_MAX_QUEUE_DEPTH): nothing was applied
  * STATUS_NOT_FOUND          disk_id names no disk of this handle, or none any more: stop serving
  * STATUS_REQUEST_ABORTED    one or more replies were refused: they name no request that is handed
  *                           out, come twice, or have a wrong length or status. The good ones of the
  *                           batch were applied, no request was handed out, cm_stats.bad_replies
  *                           tells how many. A refused reply changes nothing.
- * STATUS_DEVICE_REMOVED     the disk has been unmounted: stop serving
- * STATUS_CANCELLED          cancelled while it waited: nothing was handed out
+ * STATUS_DEVICE_REMOVED     the disk was unmounted while the call waited: stop serving
+ * STATUS_CANCELLED          cancelled while it waited: its replies were applied, nothing was handed
+ *                           out
+ *
+ * A request whose caller takes it back while the server has it ends for the caller at once. The
+ * server does not hear of it and replies as usual. Until it has replied to a WRITE or TRIM, nothing
+ * that overlaps it is handed out: it can be late, but not come after what was written later.
  */
 struct cm_exchange {
     uint64_t disk_id;
@@ -222,6 +238,7 @@ enum cm_status {
  * first.)
  *
  * STATUS_NOT_FOUND    no such disk
+ * STATUS_INVALID_PARAMETER  an unknown flag
  * STATUS_DEVICE_BUSY  in use, and CM_UNMOUNT_FORCE not given
  */
 struct cm_unmount {

@@ -19,9 +19,7 @@
 
 ULONG64 ArenaFeature(VOID)
 {
-    /* Exported by Wine's kernel and by no other. */
-    return DriverFindKernelFunction(L"wine_ntoskrnl_main_loop") != NULL ? CM_FEATURE_ARENA_MAP
-                                                                        : CM_FEATURE_ARENA_LEND;
+    return Driver.IsWine ? CM_FEATURE_ARENA_MAP : CM_FEATURE_ARENA_LEND;
 }
 
 VOID ArenaInitialize(ARENA *Arena, SIZE_T Size)
@@ -153,7 +151,7 @@ NTSTATUS ArenaLend(DISK *Disk, PIRP Irp)
     if (Irp->MdlAddress == NULL || MmGetMdlByteCount(Irp->MdlAddress) != Arena->Size ||
         MmGetMdlByteOffset(Irp->MdlAddress) != 0)
         return STATUS_INVALID_PARAMETER;
-    Base = MmGetSystemAddressForMdlSafe(Irp->MdlAddress, NormalPagePriority);
+    Base = MmGetSystemAddressForMdlSafe(Irp->MdlAddress, MappingPriority);
     if (Base == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
     if (!Claim(Disk))

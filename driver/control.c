@@ -8,8 +8,8 @@
  */
 #include "control.h"
 
+#include "control_ioctl.h"
 #include "exchange.h"
-#include "mount.h"
 #include "server.h"
 
 NTSTATUS ControlCreate(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
@@ -49,13 +49,13 @@ typedef struct CONTROL_ROW {
 static const CONTROL_ROW Rows[] = {
     /* the hot one first */
     {CM_IOCTL_EXCHANGE, SIZE_OF(cm_exchange), SIZE_OF(cm_exchanged), ExchangeIoctl},
-    {CM_IOCTL_VERSION, 0, SIZE_OF(cm_version), MountVersionIoctl},
-    {CM_IOCTL_MOUNT, SIZE_OF(cm_mount), SIZE_OF(cm_mounted), MountIoctl},
-    {CM_IOCTL_UNMOUNT, SIZE_OF(cm_unmount), 0, MountUnmountIoctl},
-    {CM_IOCTL_ARENA_MAP, SIZE_OF(cm_arena), SIZE_OF(cm_arena_mapped), MountArenaMapIoctl},
-    {CM_IOCTL_ARENA_LEND, SIZE_OF(cm_arena), 1, MountArenaLendIoctl},
-    {CM_IOCTL_LIST, 0, SIZE_OF(cm_list), MountListIoctl},
-    {CM_IOCTL_STATS, SIZE_OF(cm_stats_of), SIZE_OF(cm_stats), MountStatsIoctl},
+    {CM_IOCTL_VERSION, 0, SIZE_OF(cm_version), ControlVersion},
+    {CM_IOCTL_MOUNT, SIZE_OF(cm_mount), SIZE_OF(cm_mounted), ControlMount},
+    {CM_IOCTL_UNMOUNT, SIZE_OF(cm_unmount), 0, ControlUnmount},
+    {CM_IOCTL_ARENA_MAP, SIZE_OF(cm_arena), SIZE_OF(cm_arena_mapped), ControlArenaMap},
+    {CM_IOCTL_ARENA_LEND, SIZE_OF(cm_arena), 1, ControlArenaLend},
+    {CM_IOCTL_LIST, 0, SIZE_OF(cm_list), ControlList},
+    {CM_IOCTL_STATS, SIZE_OF(cm_stats_of), SIZE_OF(cm_stats), ControlStats},
 };
 
 NTSTATUS ControlIoctl(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)

@@ -2,7 +2,7 @@
 /*
  * disk.c - the disk object: made, found, referenced, removed, deleted.
  *
- *      DiskCreate -> (arena) DiskStart -> I/O ... -> DiskRemove -> last reference -> DiskDestroy
+ *      DiskCreate -> (arena) DiskStart -> I/O ... -> DiskRemove -> last reference -> reaper
  *
  * DiskRemove comes from whoever is first: an unmount, the server's end, the driver's. Creation and
  * deletion run at PASSIVE_LEVEL; references and removal at up to DISPATCH_LEVEL. Only references
@@ -15,11 +15,6 @@
 #include "server.h"
 
 #define DISK_NAME L"\\Device\\CoreMntDisk" /* + number */
-
-VOID DiskInitialize(VOID)
-{
-    QueueInitializeClock();
-}
 
 static BOOLEAN MountIsValid(const struct cm_mount *Mount)
 {
@@ -39,31 +34,16 @@ static BOOLEAN MountIsValid(const struct cm_mount *Mount)
     return Mount->image_name[CM_IMAGE_NAME_UNITS - 1] == 0;
 }
 
-/* A number for a new disk. Never one used before: mount managers remember device names. */
-static NTSTATUS MUST_CHECK TakeNumber(ULONG *Number)
+/* A number for a new disk. Not one used before: mount managers remember device names. */
+static ULONG TakeNumber(VOID)
 {
-    NTSTATUS Status = STATUS_SUCCESS;
+    ULONG Number;
     KIRQL Irql;
 
     KeAcquireSpinLock(&Driver.Lock, &Irql);
-    if (Driver.Stopping) {
-        Status = STATUS_DELETE_PENDING;
-    } else {
-        *Number = Driver.NextNumber++;
-        Driver.DiskDevices++;
-    }
+    Number = Driver.NextNumber++;
     KeReleaseSpinLock(&Driver.Lock, Irql);
-    return Status;
-}
-
-static VOID ReturnNumber(VOID)
-{
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Driver.Lock, &Irql);
-    Driver.DiskDevices--;
-    KeReleaseSpinLock(&Driver.Lock, Irql);
-    KeSetEvent(&Driver.ReaperWake, IO_NO_INCREMENT, FALSE);
+    return Number;
 }
 
 /* DISK_NAME and the number; `Name` has its buffer. */
@@ -94,8 +74,7 @@ static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mou
     if (!NT_SUCCESS(Status))
         return Status;
     /* FILE_DEVICE_DISK: the kind that file system recognisers accept, and that gets a VPB. */
-    Status = IoCreateDevice(Driver.Object, sizeof(DISK), &Name, FILE_DEVICE_DISK, Characteristics,
-                            FALSE, Device);
+    Status = DriverCreateDevice(sizeof(DISK), &Name, FILE_DEVICE_DISK, Characteristics, Device);
     if (!NT_SUCCESS(Status))
         return Status;
     (*Device)->Flags |= DO_DIRECT_IO;
@@ -103,11 +82,11 @@ static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mou
     (*Device)->SectorSize = (USHORT)Mount->sector_size;
     Status = SecurityProtectDisk(*Device);
     if (!NT_SUCCESS(Status))
-        IoDeleteDevice(*Device);
+        DriverDeleteDevice(*Device);
     return Status;
 }
 
-/* Enter the lists, unless the driver has begun to stop since TakeNumber. */
+/* Enter the lists, unless the driver has begun to stop. */
 static NTSTATUS MUST_CHECK Publish(DISK *Disk, SERVER *Server)
 {
     NTSTATUS Status = STATUS_DELETE_PENDING;
@@ -138,20 +117,18 @@ static VOID FillFromMount(DISK *Disk, const struct cm_mount *Mount)
 NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_mounted *Mounted)
 {
     PDEVICE_OBJECT Device;
-    ULONG Number = 0;
     NTSTATUS Status;
+    ULONG Number;
     DISK *Disk;
 
     if (Mount->abi_version != CM_ABI_VERSION)
         return STATUS_REVISION_MISMATCH;
     if (!MountIsValid(Mount))
         return STATUS_INVALID_PARAMETER;
-    Status = TakeNumber(&Number);
-    if (!NT_SUCCESS(Status))
-        return Status;
+    Number = TakeNumber();
     Status = CreateDevice(Number, Mount, &Device);
     if (!NT_SUCCESS(Status))
-        goto ReturnNumber;
+        return Status;
 
     Disk = Device->DeviceExtension; /* zeroed by IoCreateDevice */
     Disk->Extension.Kind = DEVICE_KIND_DISK;
@@ -161,6 +138,9 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
     Status = QueueInitialize(&Disk->Queue, Mount->queue_depth, Mount->slot_size);
     if (!NT_SUCCESS(Status))
         goto DeleteDevice;
+    Status = ReaperPrepare(Disk);
+    if (!NT_SUCCESS(Status))
+        goto DeleteQueue;
     ArenaInitialize(&Disk->Arena, (SIZE_T)Mount->queue_depth * Mount->slot_size);
     Mounted->disk_id = Disk->Id;
     Mounted->arena_size = Disk->Arena.Size;
@@ -168,15 +148,15 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
     Mounted->reserved = 0;
     Status = Publish(Disk, Server);
     if (!NT_SUCCESS(Status))
-        goto DeleteQueue;
+        goto Unprepare;
     return STATUS_SUCCESS;
 
+Unprepare:
+    ReaperUnprepare(Disk);
 DeleteQueue:
     QueueDelete(&Disk->Queue);
 DeleteDevice:
-    IoDeleteDevice(Device);
-ReturnNumber:
-    ReturnNumber();
+    DriverDeleteDevice(Device);
     return Status;
 }
 
@@ -253,9 +233,8 @@ VOID DiskDereference(DISK *Disk)
         ReaperTake(Disk);
 }
 
-VOID DiskDestroy(DISK *Disk)
+VOID DiskEmpty(DISK *Disk)
 {
     ArenaDestroy(&Disk->Arena);
     QueueDelete(&Disk->Queue);
-    IoDeleteDevice(Disk->Device);
 }

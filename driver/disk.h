@@ -18,7 +18,8 @@ struct SERVER;
 typedef struct DISK {
     DEVICE_EXTENSION Extension; /* must be first */
     PDEVICE_OBJECT Device;      /* const */
-    LIST_ENTRY Link;            /* P: Driver.Lock: Driver.Disks, later Driver.DeadList */
+    PIO_WORKITEM ReapItem;      /* const: see reaper.c */
+    LIST_ENTRY Link;            /* P: Driver.Lock: Driver.Disks, while it is mounted */
     struct SERVER *Server;      /* P: Driver.Lock: who mounted it; NULL once removed */
 
     /* const after DiskCreate */
@@ -32,18 +33,15 @@ typedef struct DISK {
     UINT16 ImageName[CM_IMAGE_NAME_UNITS]; /* zero-terminated */
 
     /*
-     * atomic. One for being mounted, one for each request, exchange and ioctl that works on it; a
-     * disk that has reached 0 stays there and is the reaper's.
+     * atomic. One for being mounted, one for each request, exchange and ioctl of the control device
+     * that works on it; a disk that has reached 0 stays there and is the reaper's. The disk's own
+     * ioctls and opens hold none: the extension outlives the file objects through which they come.
      */
     LONG volatile References;
-    LONG volatile OpenHandles; /* atomic: handles on the device itself, not of a file system on it
-                                */
 
     ARENA Arena;
     QUEUE Queue;
 } DISK;
-
-VOID DiskInitialize(VOID); /* IRQL: PASSIVE, once */
 
 /*
  * Make a disk for a server. It refuses all I/O until DiskStart. On success it is mounted and
@@ -72,7 +70,7 @@ DISK *DiskFindAnyOf(const struct SERVER *Server) MUST_CHECK;
 BOOLEAN DiskTryReference(DISK *Disk) MUST_CHECK;
 VOID DiskDereference(DISK *Disk); /* IRQL: <= DISPATCH, no lock held */
 
-/* The reaper's part: delete what nobody refers to. IRQL: PASSIVE. */
-VOID DiskDestroy(DISK *Disk);
+/* The reaper's part: give back all that a disk has besides its device. IRQL: PASSIVE. */
+VOID DiskEmpty(DISK *Disk);
 
 #endif

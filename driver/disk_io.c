@@ -99,8 +99,9 @@ NTSTATUS DiskIoCreate(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
     if (File != NULL && File->FileName.Length != 0)
         return STATUS_OBJECT_NAME_NOT_FOUND; /* there is nothing below a disk */
     if (File != NULL && OpensForData(Stack)) {
+        if (!QueueAddHandle(Disk))
+            return STATUS_NO_SUCH_DEVICE;
         File->FsContext = Disk; /* marks that it is counted */
-        InterlockedIncrement(&Disk->OpenHandles);
     }
     Irp->IoStatus.Information = FILE_OPENED;
     return STATUS_SUCCESS;
@@ -110,7 +111,7 @@ NTSTATUS DiskIoCreate(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
 static VOID Uncount(DISK *Disk, PFILE_OBJECT File)
 {
     if (File != NULL && InterlockedExchangePointer(&File->FsContext, NULL) == Disk)
-        InterlockedDecrement(&Disk->OpenHandles);
+        QueueRemoveHandle(Disk);
 }
 
 NTSTATUS DiskIoCleanup(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)

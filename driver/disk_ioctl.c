@@ -155,25 +155,28 @@ static NTSTATUS QueryProperty(const IOCTL_CALL *Call)
                              Call->Information);
 }
 
-/* Move the ranges that are not empty to the front. @return how many, or -1 if one is not on the
- * disk. */
-static LONG PackRanges(const DISK *Disk, DEVICE_DATA_SET_RANGE *Ranges, ULONG Count)
+/*
+ * Move the ranges that are not empty to the front. @return how many, or -1 if one is not on the disk.
+ * The ranges need not be aligned: some callers put them right behind the 28 bytes of the head.
+ */
+static LONG PackRanges(const DISK *Disk, PUCHAR Ranges, ULONG Count)
 {
+    DEVICE_DATA_SET_RANGE Range;
     ULONG Index;
     LONG Kept = 0;
 
     for (Index = 0; Index < Count; Index++) {
-        DEVICE_DATA_SET_RANGE Range = Ranges[Index];
+        RtlCopyMemory(&Range, Ranges + Index * sizeof(Range), sizeof(Range));
         if (Range.LengthInBytes == 0)
             continue;
         if (!DiskIoRangeIsValid(Disk, Range.StartingOffset, Range.LengthInBytes))
             return -1;
-        Ranges[Kept++] = Range;
+        RtlCopyMemory(Ranges + (ULONG)Kept++ * sizeof(Range), &Range, sizeof(Range));
     }
     return Kept;
 }
 
-/* The ranges of a TRIM lie within the input, aligned, and are whole ranges. */
+/* The ranges of a TRIM lie within the input and are whole ranges. */
 static BOOLEAN RangesLieInInput(const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set, ULONG InLength)
 {
     ULONG Length = Set->DataSetRangesLength;
@@ -181,7 +184,6 @@ static BOOLEAN RangesLieInInput(const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set, UL
     if (Length == 0 || Length % sizeof(DEVICE_DATA_SET_RANGE) != 0 || Length > InLength)
         return FALSE;
     return Set->DataSetRangesOffset >= sizeof(*Set) &&
-           Set->DataSetRangesOffset % __alignof__(DEVICE_DATA_SET_RANGE) == 0 &&
            Set->DataSetRangesOffset <= InLength - Length;
 }
 
@@ -204,9 +206,8 @@ static NTSTATUS ManageDataSet(const IOCTL_CALL *Call)
     if ((Set->Flags & DEVICE_DSM_FLAG_ENTIRE_DATA_SET_RANGE) != 0 ||
         !RangesLieInInput(Set, Call->InLength))
         return STATUS_INVALID_PARAMETER;
-    Count =
-        PackRanges(Call->Disk, (DEVICE_DATA_SET_RANGE *)((PUCHAR)Set + Set->DataSetRangesOffset),
-                   Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE));
+    Count = PackRanges(Call->Disk, (PUCHAR)Set + Set->DataSetRangesOffset,
+                       Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE));
     if (Count < 0)
         return STATUS_INVALID_PARAMETER;
     if (Count == 0)

@@ -18,6 +18,7 @@
 
 DRIVER Driver;
 POOL_TYPE PoolType = NonPagedPool;
+ULONG MappingPriority = NormalPagePriority;
 
 #define CONTROL_NAME L"\\Device\\CoreMnt"
 #define CONTROL_LINK L"\\DosDevices\\CoreMnt"
@@ -73,23 +74,66 @@ static NTSTATUS NTAPI DriverDispatch(PDEVICE_OBJECT Device, PIRP Irp)
     return Status;
 }
 
-static VOID ChoosePoolType(VOID)
+/* What is NX there is something else, or refused, on older systems; the names are too new for us. */
+#define NON_PAGED_POOL_NX ((POOL_TYPE)512)
+#define MDL_MAPPING_NO_EXECUTE 0x40000000u
+
+static VOID ChooseMemory(VOID)
 {
     RTL_OSVERSIONINFOW Version = {.dwOSVersionInfoSize = sizeof(Version)};
 
-    /* 512 is NonPagedPoolNx; older systems take it for something else. */
     if (NT_SUCCESS(RtlGetVersion(&Version)) &&
         (Version.dwMajorVersion > 6 ||
-         (Version.dwMajorVersion == 6 && Version.dwMinorVersion >= 2)))
-        PoolType = (POOL_TYPE)512;
+         (Version.dwMajorVersion == 6 && Version.dwMinorVersion >= 2))) {
+        PoolType = NON_PAGED_POOL_NX;
+        MappingPriority |= MDL_MAPPING_NO_EXECUTE;
+    }
 }
 
-PVOID DriverFindKernelFunction(PCWSTR Name)
+/* By a function that Wine's kernel exports and no other does. */
+static BOOLEAN IsWine(VOID)
 {
-    UNICODE_STRING String;
+    UNICODE_STRING Name;
 
-    RtlInitUnicodeString(&String, Name);
-    return MmGetSystemRoutineAddress(&String);
+    RtlInitUnicodeString(&Name, L"wine_ntoskrnl_main_loop");
+    return MmGetSystemRoutineAddress(&Name) != NULL;
+}
+
+/*
+ * Wine keeps a driver's list of devices without a lock, and we create and delete them on different
+ * threads. On NT nothing must be held here: IoDeleteDevice may wait for DriverUnload (see reaper.c).
+ */
+static KEVENT DeviceListFree;
+
+static VOID LockDeviceList(VOID)
+{
+    if (Driver.IsWine)
+        KeWaitForSingleObject(&DeviceListFree, Executive, KernelMode, FALSE, NULL);
+}
+
+static VOID UnlockDeviceList(VOID)
+{
+    if (Driver.IsWine)
+        KeSetEvent(&DeviceListFree, IO_NO_INCREMENT, FALSE);
+}
+
+NTSTATUS DriverCreateDevice(ULONG ExtensionSize, PUNICODE_STRING Name, DEVICE_TYPE Type,
+                            ULONG Characteristics, PDEVICE_OBJECT *Device)
+{
+    NTSTATUS Status;
+
+    LockDeviceList();
+    Status =
+        IoCreateDevice(Driver.Object, ExtensionSize, Name, Type, Characteristics, FALSE, Device);
+    UnlockDeviceList();
+    return Status;
+}
+
+VOID DriverDeleteDevice(PDEVICE_OBJECT Device)
+{
+    LockDeviceList();
+    IoDeleteDevice(Device);
+    UnlockDeviceList();
 }
 
 static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
@@ -101,8 +145,8 @@ static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
     RtlInitUnicodeString(&Name, CONTROL_NAME);
     RtlInitUnicodeString(&Link, CONTROL_LINK);
     /* The device kind is not a disk's: nothing must ever try to mount a file system on it. */
-    Status = IoCreateDevice(Driver.Object, sizeof(DEVICE_EXTENSION), &Name, FILE_DEVICE_UNKNOWN,
-                            FILE_DEVICE_SECURE_OPEN, FALSE, &Driver.ControlDevice);
+    Status = DriverCreateDevice(sizeof(DEVICE_EXTENSION), &Name, FILE_DEVICE_UNKNOWN,
+                                FILE_DEVICE_SECURE_OPEN, &Driver.ControlDevice);
     if (!NT_SUCCESS(Status))
         return Status;
     Extension = Driver.ControlDevice->DeviceExtension;
@@ -119,31 +163,44 @@ static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
     return STATUS_SUCCESS;
 
 DeleteDevice:
-    IoDeleteDevice(Driver.ControlDevice);
+    DriverDeleteDevice(Driver.ControlDevice);
     return Status;
 }
 
 /*
- * Stop. NT calls this when the last handle of every device is closed, so there are no servers left;
- * Wine calls it at once, with handles open, IRPs pended and the dispatch thread running, and unmaps
- * the driver right after it. So: refuse what is new, end every server (which completes every IRP),
- * let the reaper delete the disks and end, and wait until no entry point runs.
+ * Wine unmaps the driver as soon as DriverUnload has returned, whatever runs in it. An entry point that
+ * has not yet counted itself in, or has counted itself out and has a few instructions left, cannot be
+ * seen; each is given far more time than it needs.
+ */
+static VOID WaitForEntryPoints(VOID)
+{
+    LARGE_INTEGER Pause = {.QuadPart = -10 * 1000 * 10}; /* 10 ms */
+    ULONG Quiet = 0;
+
+    while (Quiet < 5) {
+        KeDelayExecutionThread(KernelMode, FALSE, &Pause);
+        Quiet = Driver.Active == 0 ? Quiet + 1 : 0;
+    }
+}
+
+/*
+ * Stop. NT calls this when the last handle of every device is closed, so there are no servers left and
+ * no IRPs; disks may be with the reaper. Wine calls it at once, with handles open, IRPs pended and the
+ * dispatch thread running. So: refuse what is new, end every server (which completes every IRP), and
+ * wait for the reaper.
  */
 static VOID NTAPI DriverUnload(PDRIVER_OBJECT Object)
 {
     UNICODE_STRING Link;
-    LARGE_INTEGER Pause = {.QuadPart = -10 * 1000 * 10}; /* 10 ms */
 
     UNREFERENCED_PARAMETER(Object);
     RtlInitUnicodeString(&Link, CONTROL_LINK);
     IoDeleteSymbolicLink(&Link);
     ServerStopAll();
-    ReaperStop();
-    IoDeleteDevice(Driver.ControlDevice);
-    while (Driver.Active != 0)
-        KeDelayExecutionThread(KernelMode, FALSE, &Pause);
-    /* An entry point that has just counted itself out has a few instructions left to return. */
-    KeDelayExecutionThread(KernelMode, FALSE, &Pause);
+    ReaperDrain();
+    DriverDeleteDevice(Driver.ControlDevice);
+    if (Driver.IsWine)
+        WaitForEntryPoints();
     ServerFreeAll();
 }
 
@@ -158,26 +215,23 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath)
     UNREFERENCED_PARAMETER(RegistryPath);
     KeQuerySystemTime(&Now);
     Driver.Object = Object;
+    Driver.IsWine = IsWine();
+    KeInitializeEvent(&DeviceListFree, SynchronizationEvent, TRUE);
     Driver.Generation = (ULONG)(Now.QuadPart >> 20); /* steps of 0.1 s */
     KeInitializeSpinLock(&Driver.Lock);
     InitializeListHead(&Driver.Servers);
     InitializeListHead(&Driver.Disks);
-    InitializeListHead(&Driver.DeadList);
-    ChoosePoolType();
-    DiskInitialize();
+    ChooseMemory();
+    QueueInitializeClock();
+    ReaperInitialize();
 
     for (Major = 0; Major <= IRP_MJ_MAXIMUM_FUNCTION; Major++)
         Object->MajorFunction[Major] = DriverDispatch;
     Object->DriverUnload = DriverUnload;
 
-    Status = ReaperStart();
+    Status = CreateControlDevice();
     if (!NT_SUCCESS(Status))
         return Status;
-    Status = CreateControlDevice();
-    if (!NT_SUCCESS(Status)) {
-        ReaperStop();
-        return Status;
-    }
     Driver.ControlDevice->Flags &= ~DO_DEVICE_INITIALIZING;
     return STATUS_SUCCESS;
 }

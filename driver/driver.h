@@ -11,14 +11,14 @@
  *      exchange.c   the server's call that brings replies and fetches requests
  *      arena.c      the memory in which the data of handed-out requests lies
  *      control.c    the control device and its table of ioctls
- *      mount.c      the ioctls that make, remove, list and count disks
+ *      control_ioctl.c  those that make, remove, list and count disks
  *      server.c     an open handle of the control device, and its end
  *      disk.c       the disk object: made, found, referenced, removed
- *      reaper.c     the thread that deletes what nobody refers to any more
+ *      reaper.c     deletes what nobody refers to any more
  *      security.c   who may open what
  *
  * Locks. There are two kinds, both spin locks: Driver.Lock (the lists of servers and disks) and
- * DISK.Lock (one disk's queue). No two locks are ever held at once, and none while an IRP is
+ * QUEUE.Lock (one per disk). No two locks are ever held at once, and none while an IRP is
  * completed: Wine runs cancel routines under a lock that IoCompleteRequest takes too, so completing
  * under a lock of ours that a cancel routine takes hangs there, and is as wrong on NT.
  */
@@ -31,19 +31,16 @@ typedef struct DRIVER {
     PDRIVER_OBJECT Object;        /* const after DriverEntry */
     PDEVICE_OBJECT ControlDevice; /* const after DriverEntry */
     ULONG Generation;             /* const: upper half of disk ids, differs from start to start */
+    BOOLEAN IsWine;               /* const: see driver.c */
 
     LONG volatile Active; /* atomic: entry points that are running; see DriverUnload */
 
     KSPIN_LOCK Lock;
-    LIST_ENTRY Servers;  /* P: Lock; SERVER.Link */
-    LIST_ENTRY Disks;    /* P: Lock; DISK.Link: the mounted ones */
-    LIST_ENTRY DeadList; /* P: Lock; DISK.Link: waiting for the reaper */
-    ULONG DiskDevices;   /* P: Lock: disks from creation until the reaper has deleted them */
-    ULONG NextNumber;    /* P: Lock: of the next disk; never used twice */
-    BOOLEAN Stopping;    /* P: Lock: no more servers, no more disks */
-
-    PVOID ReaperThread; /* const after DriverEntry: referenced thread object */
-    KEVENT ReaperWake;  /* there is something on DeadList, or Stopping was set */
+    LIST_ENTRY Servers; /* P: Lock; SERVER.Link */
+    LIST_ENTRY Disks;   /* P: Lock; DISK.Link: the mounted ones */
+    ULONG DiskDevices;  /* P: Lock: disks from creation until the reaper is done with them */
+    ULONG NextNumber;   /* P: Lock: of the next disk; not used twice between start and stop */
+    BOOLEAN Stopping;   /* P: Lock: no more servers, no more disks */
 } DRIVER;
 
 extern DRIVER Driver;
@@ -72,7 +69,10 @@ ALWAYS_INLINE VOID DriverLeave(VOID)
     InterlockedDecrement(&Driver.Active);
 }
 
-/* A function of the kernel by name, or NULL: for what not every system has. IRQL: PASSIVE. */
-PVOID DriverFindKernelFunction(PCWSTR Name);
+/* IoCreateDevice and IoDeleteDevice, one at a time where the system does not see to that. IRQL:
+ * PASSIVE. */
+NTSTATUS DriverCreateDevice(ULONG ExtensionSize, PUNICODE_STRING Name, DEVICE_TYPE Type,
+                            ULONG Characteristics, PDEVICE_OBJECT *Device) MUST_CHECK;
+VOID DriverDeleteDevice(PDEVICE_OBJECT Device);
 
 #endif

@@ -21,11 +21,12 @@ static ULONG RoomForRequests(ULONG OutLength)
     return (OutLength - sizeof(struct cm_exchanged)) / sizeof(struct cm_request);
 }
 
-static BOOLEAN FrameIsValid(const struct cm_exchange *Exchange, ULONG InLength, ULONG OutLength)
+static BOOLEAN FrameIsValid(const struct cm_exchange *Exchange, ULONG InLength)
 {
-    if (InLength < sizeof(*Exchange) || OutLength < sizeof(struct cm_exchanged))
-        return FALSE;
     if ((Exchange->flags & ~CM_EXCHANGE_ALL_FLAGS) != 0)
+        return FALSE;
+    /* No more can be handed out, and they are gone through under a lock. */
+    if (Exchange->reply_count > CM_MAX_QUEUE_DEPTH)
         return FALSE;
     return Exchange->reply_count <= (InLength - sizeof(*Exchange)) / sizeof(struct cm_reply);
 }
@@ -95,8 +96,7 @@ NTSTATUS ExchangeIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     NTSTATUS Status;
     DISK *Disk;
 
-    if (!FrameIsValid(In, Stack->Parameters.DeviceIoControl.InputBufferLength,
-                      Stack->Parameters.DeviceIoControl.OutputBufferLength))
+    if (!FrameIsValid(In, Stack->Parameters.DeviceIoControl.InputBufferLength))
         return STATUS_INVALID_PARAMETER;
     Disk = DiskFind(In->disk_id, Server);
     if (Disk == NULL)

@@ -24,8 +24,10 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Nonpaged, and not executable where the system has such a pool (Windows 8); set by DriverEntry. */
+/* Nonpaged, and not executable where the system has such a pool and such mappings (Windows 8); set by
+ * DriverEntry. */
 extern POOL_TYPE PoolType;
+extern ULONG MappingPriority; /* for MmGetSystemAddressForMdlSafe */
 
 /* Nonpaged, zeroed; NULL when there is none. ExAllocatePool2 is too new for us. */
 ALWAYS_INLINE PVOID PoolAllocate(SIZE_T Size)
@@ -41,7 +43,5 @@ ALWAYS_INLINE VOID PoolFree(PVOID Memory)
     if (Memory != NULL)
         ExFreePoolWithTag(Memory, POOL_TAG);
 }
-
-#define LOG(...) DbgPrint("CoreMnt: " __VA_ARGS__)
 
 #endif

@@ -24,6 +24,9 @@
  *                     write to the slot until it replies, so it is not used again before;
  *                     what the reply says is dropped, and the slot is FREE
  *
+ * An orphan of a WRITE or TRIM is also a fence: the server may yet perform it, and must not do so
+ * after a later WRITE to the same place. What overlaps it waits until its reply has come.
+ *
  * All of it changes under QUEUE.Lock; data is copied without it. A copy is guarded by the request's
  * Copying count: a request is not completed while a copy of its data runs, so its pages stay. One
  * lock rather than an atomic word per request: an exchange of N replies and M requests takes it two
@@ -83,7 +86,8 @@ ALWAYS_INLINE PIRP IrpOfEntry(PLIST_ENTRY Entry)
 
 /* -- clock ------------------------------------------------------------------------------------- */
 
-/* The performance counter, shifted right until a 32-bit difference spans more than half an hour. */
+/* The performance counter, shifted right until a signed 32-bit difference spans a quarter of an hour
+ * and more. */
 static ULONG ClockShift;
 static ULONG64 ClockFrequency; /* units per second, after the shift */
 
@@ -182,14 +186,19 @@ static SLOT *FindSlotLocked(QUEUE *Queue, ULONG64 Tag)
     return TagOf(Queue, Slot) == Tag ? Slot : NULL;
 }
 
+/* Whether the slot, once orphaned, keeps others off its range. */
+ALWAYS_INLINE BOOLEAN SlotIsFence(const SLOT *Slot)
+{
+    return Slot->Op == CM_OP_WRITE || Slot->Op == CM_OP_TRIM;
+}
+
 /* Between the IRP's pages and the slot. The IRP cannot go: its request's Copying count is up. */
 static VOID CopySlot(struct DISK *Disk, const SLOT *Slot)
 {
     PUCHAR Shared = Disk->Arena.Base + (SIZE_T)(Slot - Disk->Queue.Slots) * Disk->Queue.SlotSize;
-    /* Mapped when the IRP came in; from then on this only reads the address from the MDL. */
+    /* Mapped by DiskIoReadWrite; from then on this only reads the address from the MDL. */
     PUCHAR Callers =
-        (PUCHAR)MmGetSystemAddressForMdlSafe(Slot->Irp->MdlAddress, NormalPagePriority) +
-        Slot->Offset;
+        (PUCHAR)MmGetSystemAddressForMdlSafe(Slot->Irp->MdlAddress, MappingPriority) + Slot->Offset;
 
     if (Slot->Op == CM_OP_WRITE)
         RtlCopyMemory(Shared, Callers, Slot->Length);
@@ -298,6 +307,7 @@ static VOID AbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Don
         if (Slot->Irp == Irp && Slot->State == SLOT_HANDED_OUT) {
             Slot->State = SLOT_ORPHAN;
             Slot->Irp = NULL;
+            Queue->Fences += SlotIsFence(Slot);
             Request->Open--;
         }
     }
@@ -368,37 +378,82 @@ VOID QueueInsert(struct DISK *Disk, PIRP Irp)
 
 /* -- handing out ------------------------------------------------------------------------------- */
 
-/* Fill in offset, length and flags of the next fragment and move REQUEST.Next beyond it. */
-static VOID CutFragmentLocked(QUEUE *Queue, PIRP Irp, SLOT *Slot, struct cm_request *Out)
+/* Where on the disk the next fragment of a request lies. */
+static VOID NextRangeLocked(const QUEUE *Queue, PIRP Irp, ULONG64 *Offset, ULONG64 *Length)
 {
-    PIO_STACK_LOCATION Stack = IoGetCurrentIrpStackLocation(Irp);
-    REQUEST *Request = RequestOf(Irp);
+    const IO_STACK_LOCATION *Stack = IoGetCurrentIrpStackLocation(Irp);
+    ULONG Next = RequestOf(Irp)->Next;
     const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set;
-    const DEVICE_DATA_SET_RANGE *Range;
+    DEVICE_DATA_SET_RANGE Range;
 
-    Slot->Offset = Request->Next;
-    Slot->Length = 0;
-    switch (Slot->Op) {
+    *Offset = 0;
+    *Length = 0;
+    switch (OpOf(Stack)) {
     case CM_OP_READ:
     case CM_OP_WRITE:
-        Slot->Length = min(Queue->SlotSize, Stack->Parameters.Read.Length - Request->Next);
-        Out->offset = (ULONG64)Stack->Parameters.Read.ByteOffset.QuadPart + Request->Next;
-        Out->length = Slot->Length;
-        if (Slot->Op == CM_OP_WRITE && (Stack->Flags & SL_WRITE_THROUGH) != 0)
-            Out->flags = CM_REQUEST_FUA;
-        Request->Next += Slot->Length;
+        *Offset = (ULONG64)Stack->Parameters.Read.ByteOffset.QuadPart + Next;
+        *Length = min(Queue->SlotSize, Stack->Parameters.Read.Length - Next);
         break;
     case CM_OP_TRIM:
         Set = Irp->AssociatedIrp.SystemBuffer;
-        Range = (const DEVICE_DATA_SET_RANGE *)((const UCHAR *)Set + Set->DataSetRangesOffset);
-        Out->offset = (ULONG64)Range[Request->Next].StartingOffset;
-        Out->length = Range[Request->Next].LengthInBytes;
-        Request->Next++;
+        RtlCopyMemory(&Range, (const UCHAR *)Set + Set->DataSetRangesOffset + Next * sizeof(Range),
+                      sizeof(Range)); /* it need not be aligned */
+        *Offset = (ULONG64)Range.StartingOffset;
+        *Length = Range.LengthInBytes;
         break;
     default:
-        Request->Next = 1;
         break;
     }
+}
+
+/* Whether an abandoned WRITE or TRIM that the server may yet perform overlaps a request's next
+ * fragment. */
+static BOOLEAN IsFencedLocked(const QUEUE *Queue, PIRP Irp)
+{
+    ULONG64 Offset, Length;
+    ULONG Index;
+
+    NextRangeLocked(Queue, Irp, &Offset, &Length);
+    for (Index = 0; Index < Queue->Depth; Index++) {
+        const SLOT *Slot = &Queue->Slots[Index];
+        if (Slot->State == SLOT_ORPHAN && SlotIsFence(Slot) &&
+            Offset < Slot->DiskOffset + Slot->DiskLength && Slot->DiskOffset < Offset + Length)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The oldest request of which a fragment can be handed out now; NULL: none. */
+static PIRP NextToHandOutLocked(const QUEUE *Queue)
+{
+    PLIST_ENTRY Entry;
+
+    if (Queue->FreeCount == 0)
+        return NULL;
+    for (Entry = Queue->Waiting.Flink; Entry != &Queue->Waiting; Entry = Entry->Flink)
+        if (Queue->Fences == 0 || !IsFencedLocked(Queue, IrpOfEntry(Entry)))
+            return IrpOfEntry(Entry);
+    return NULL;
+}
+
+/* Describe the next fragment of a request, for us and for the server, and move on beyond it. */
+static VOID CutFragmentLocked(QUEUE *Queue, PIRP Irp, SLOT *Slot, struct cm_request *Out)
+{
+    const IO_STACK_LOCATION *Stack = IoGetCurrentIrpStackLocation(Irp);
+    BOOLEAN HasData = Slot->Op == CM_OP_READ || Slot->Op == CM_OP_WRITE;
+    REQUEST *Request = RequestOf(Irp);
+
+    NextRangeLocked(Queue, Irp, &Slot->DiskOffset, &Slot->DiskLength);
+    Slot->Offset = Request->Next;
+    Slot->Length = HasData ? (ULONG)Slot->DiskLength : 0;
+    RtlZeroMemory(Out, sizeof(*Out));
+    Out->tag = TagOf(Queue, Slot);
+    Out->offset = Slot->DiskOffset;
+    Out->length = Slot->DiskLength;
+    Out->op = Slot->Op;
+    if (Slot->Op == CM_OP_WRITE && (Stack->Flags & SL_WRITE_THROUGH) != 0)
+        Out->flags = CM_REQUEST_FUA;
+    Request->Next += HasData ? Slot->Length : 1;
 }
 
 static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *Out)
@@ -409,7 +464,7 @@ static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *
 
     if (Request->Next == 0) {
         ULONG Waited = Now - Request->Arrived;
-        /* `Now` was read before the lock was taken: a request may be younger. */
+        /* The clocks of processors may differ by a little, and then it is "negative". */
         if ((LONG)Waited > 0 && Waited > Queue->Stats.largest_wait_us)
             Queue->Stats.largest_wait_us = Waited;
         Queue->Stats.waiting--;
@@ -418,9 +473,6 @@ static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *
     Queue->Stats.handed_out++;
     Slot->Irp = Irp;
     Slot->Op = (UCHAR)OpOf(Stack);
-    RtlZeroMemory(Out, sizeof(*Out));
-    Out->tag = TagOf(Queue, Slot);
-    Out->op = Slot->Op;
     CutFragmentLocked(Queue, Irp, Slot, Out);
     Request->Open++;
     if (Slot->Op == CM_OP_WRITE) {
@@ -450,6 +502,7 @@ static BOOLEAN EndFillLocked(QUEUE *Queue, SLOT *Slot, PLIST_ENTRY Done)
         Slot->State = SLOT_HANDED_OUT;
         return TRUE;
     }
+    Queue->Stats.handed_out--;
     FreeSlotLocked(Queue, Slot);
     if (--Request->Open == 0)
         RetireLocked(Queue, Irp, Done);
@@ -487,14 +540,15 @@ static ULONG FillSlots(struct DISK *Disk, struct cm_request *Requests, ULONG Cou
 ULONG QueueFetch(struct DISK *Disk, struct cm_request *Requests, ULONG Max)
 {
     QUEUE *Queue = &Disk->Queue;
-    ULONG Now = ClockNow();
-    ULONG Count = 0;
+    ULONG Count = 0, Now;
     BOOLEAN Writes = FALSE;
     KIRQL Irql;
+    PIRP Irp;
 
     KeAcquireSpinLock(&Queue->Lock, &Irql);
-    while (Count < Max && Queue->FreeCount != 0 && !IsListEmpty(&Queue->Waiting)) {
-        HandOutLocked(Queue, IrpOfEntry(Queue->Waiting.Flink), Now, &Requests[Count]);
+    Now = ClockNow();
+    while (Count < Max && (Irp = NextToHandOutLocked(Queue)) != NULL) {
+        HandOutLocked(Queue, Irp, Now, &Requests[Count]);
         Writes |= Requests[Count].op == CM_OP_WRITE;
         Count++;
     }
@@ -545,6 +599,7 @@ static BOOLEAN AcceptLocked(QUEUE *Queue, struct cm_reply *Reply, PLIST_ENTRY Do
     if (Slot == NULL)
         return FALSE;
     if (Slot->State == SLOT_ORPHAN) {
+        Queue->Fences -= SlotIsFence(Slot);
         FreeSlotLocked(Queue, Slot); /* nobody waits for what it says */
         return TRUE;
     }
@@ -609,11 +664,6 @@ ULONG QueueReply(struct DISK *Disk, struct cm_reply *Replies, ULONG Count)
 
 /* -- exchanges that wait ----------------------------------------------------------------------- */
 
-ALWAYS_INLINE BOOLEAN CanFetchLocked(const QUEUE *Queue)
-{
-    return !IsListEmpty(&Queue->Waiting) && Queue->FreeCount != 0;
-}
-
 static VOID CompleteExchange(struct DISK *Disk, PIRP Irp, NTSTATUS Status)
 {
     Irp->IoStatus.Status = Status;
@@ -649,7 +699,7 @@ NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp)
     KeAcquireSpinLock(&Queue->Lock, &Irql);
     if (Queue->Closed) {
         Status = STATUS_DEVICE_REMOVED;
-    } else if (CanFetchLocked(Queue)) {
+    } else if (NextToHandOutLocked(Queue) != NULL) {
         Status = STATUS_RETRY;
     } else {
         Irp->Tail.Overlay.DriverContext[0] = Disk;
@@ -687,7 +737,7 @@ PIRP QueueUnpark(struct DISK *Disk)
     KIRQL Irql;
 
     KeAcquireSpinLock(&Queue->Lock, &Irql);
-    if (CanFetchLocked(Queue))
+    if (!IsListEmpty(&Queue->Idle) && NextToHandOutLocked(Queue) != NULL)
         Irp = TakeIdleLocked(Queue);
     KeReleaseSpinLock(&Queue->Lock, Irql);
     return Irp;
@@ -730,17 +780,6 @@ VOID QueueClose(struct DISK *Disk)
 
 /* -- counting ---------------------------------------------------------------------------------- */
 
-ULONG64 QueueCountRequests(struct DISK *Disk)
-{
-    ULONG64 Count;
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
-    Count = Disk->Queue.Stats.waiting + Disk->Queue.Stats.in_flight;
-    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
-    return Count;
-}
-
 VOID QueueGetStats(struct DISK *Disk, struct cm_stats *Stats)
 {
     KIRQL Irql;
@@ -749,4 +788,43 @@ VOID QueueGetStats(struct DISK *Disk, struct cm_stats *Stats)
     *Stats = Disk->Queue.Stats;
     KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
     Stats->largest_wait_us = Stats->largest_wait_us * 1000000 / ClockFrequency;
+}
+
+/* -- handles ----------------------------------------------------------------------------------- */
+
+BOOLEAN QueueAddHandle(struct DISK *Disk)
+{
+    BOOLEAN Open;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
+    Open = Disk->Queue.Open;
+    if (Open)
+        Disk->Queue.OpenHandles++;
+    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
+    return Open;
+}
+
+VOID QueueRemoveHandle(struct DISK *Disk)
+{
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
+    Disk->Queue.OpenHandles--;
+    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
+}
+
+BOOLEAN QueueRefuseIfIdle(struct DISK *Disk, ULONG OwnHandles)
+{
+    QUEUE *Queue = &Disk->Queue;
+    BOOLEAN Idle;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    Idle = Queue->Stats.waiting == 0 && Queue->Stats.in_flight == 0 &&
+           (ULONG)Queue->OpenHandles <= OwnHandles;
+    if (Idle)
+        Queue->Open = FALSE;
+    KeReleaseSpinLock(&Queue->Lock, Irql);
+    return Idle;
 }

@@ -14,13 +14,15 @@ struct DISK;
 
 /* All P: QUEUE.Lock. */
 typedef struct SLOT {
-    PIRP Irp;        /* whose fragment it carries; NULL when free or orphaned */
-    ULONG64 Uses;    /* how often it has been handed out: the generation in its tags */
-    ULONG Offset;    /* of the fragment within the IRP's buffer */
-    ULONG Length;    /* bytes of data in the slot; 0 for FLUSH and TRIM */
-    UCHAR State;     /* SLOT_STATE */
-    UCHAR Op;        /* enum cm_op */
-    USHORT NextFree; /* the free slots are a stack */
+    ULONG64 DiskOffset; /* of the fragment on the disk */
+    ULONG64 DiskLength; /* bytes; 0 for FLUSH */
+    PIRP Irp;           /* whose fragment it carries; NULL when free or orphaned */
+    ULONG64 Uses;       /* how often it has been handed out: the generation in its tags */
+    ULONG Offset;       /* of the fragment within the IRP's buffer */
+    ULONG Length;       /* bytes of data in the slot; 0 for FLUSH and TRIM */
+    UCHAR State;        /* SLOT_STATE */
+    UCHAR Op;           /* enum cm_op */
+    USHORT NextFree;    /* the free slots are a stack */
 } SLOT;
 
 /* P: QUEUE.Lock, all but Lock. */
@@ -28,8 +30,11 @@ typedef struct QUEUE {
     KSPIN_LOCK Lock;
     BOOLEAN Open;       /* I/O is accepted: from DiskStart to DiskRemove */
     BOOLEAN Closed;     /* DiskRemove: exchanges end */
+    LONG OpenHandles;   /* on the device itself, for data; not of a file system on it */
     LIST_ENTRY Waiting; /* IRPs with something left to hand out, oldest first */
     LIST_ENTRY Idle;    /* parked exchanges, the latest first: its thread is the warmest */
+
+    ULONG Fences; /* slots that are ORPHAN of a WRITE or TRIM: see queue.c */
 
     SLOT *Slots;     /* const */
     ULONG Depth;     /* const: how many */
@@ -82,8 +87,14 @@ NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp) MUST_CHECK;
  * none. IRQL: <= DISPATCH. Hot. */
 PIRP QueueUnpark(struct DISK *Disk) MUST_CHECK;
 
-/* Requests waiting or in flight. IRQL: <= DISPATCH. */
-ULONG64 QueueCountRequests(struct DISK *Disk);
+/* A handle for data on the device comes, unless the disk accepts no I/O; and goes. IRQL: PASSIVE. */
+BOOLEAN QueueAddHandle(struct DISK *Disk) MUST_CHECK;
+VOID QueueRemoveHandle(struct DISK *Disk);
+
+/* Refuse I/O from now on, but only if there is no request and no handle besides so many. @return
+ * whether it is so. IRQL: <= DISPATCH. */
+BOOLEAN QueueRefuseIfIdle(struct DISK *Disk, ULONG OwnHandles) MUST_CHECK;
+
 VOID QueueGetStats(struct DISK *Disk, struct cm_stats *Stats);
 
 #endif

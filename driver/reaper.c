@@ -1,89 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reaper.c - the thread that deletes disks.
+ * reaper.c - deletes disks, in a worker thread of the system.
  *
- * The last reference to a disk may go anywhere, at DISPATCH_LEVEL or in a dispatch routine that
- * must not wait; deleting a device and unmapping an arena need PASSIVE_LEVEL and may wait. A thread
- * of our own rather than work items: DriverUnload can wait for a thread to have left the driver's
- * code, which for a work item it cannot. Not on the hot path.
+ * The last reference to a disk may go anywhere, at DISPATCH_LEVEL or in a dispatch routine that must
+ * not wait; deleting a device and giving back an arena need PASSIVE_LEVEL and may wait.
+ *
+ * A work item rather than a thread of our own, because on NT IoDeleteDevice may itself be what ends the
+ * driver: when `sc stop` has been waiting for the last device to be let go of, it calls DriverUnload, and
+ * waits for that. DriverUnload can therefore not wait for whoever calls IoDeleteDevice; and the code that
+ * IoDeleteDevice returns to must still be there, which the work item's reference to the control device
+ * sees to. So a disk is counted out before its device is deleted, and nothing follows that. On Wine
+ * nothing keeps the code, but the work item counts among the entry points that DriverUnload waits for.
+ *
+ * Not on the hot path.
  */
 #include "reaper.h"
 
 #include "disk.h"
 #include "driver.h"
 
-/* @return the next disk to delete, or NULL; *Finished when the driver stops and no disk is left. */
-static DISK *ReaperNext(BOOLEAN *Finished)
+static KEVENT Drained; /* set while there is no disk */
+
+VOID ReaperInitialize(VOID)
 {
-    DISK *Disk = NULL;
+    KeInitializeEvent(&Drained, NotificationEvent, TRUE);
+}
+
+static VOID CountOut(VOID)
+{
     KIRQL Irql;
 
     KeAcquireSpinLock(&Driver.Lock, &Irql);
-    if (!IsListEmpty(&Driver.DeadList))
-        Disk = CONTAINING_RECORD(RemoveHeadList(&Driver.DeadList), DISK, Link);
-    *Finished = Disk == NULL && Driver.Stopping && Driver.DiskDevices == 0;
+    if (--Driver.DiskDevices == 0)
+        KeSetEvent(&Drained, IO_NO_INCREMENT, FALSE);
     KeReleaseSpinLock(&Driver.Lock, Irql);
-    return Disk;
 }
 
-static VOID NTAPI ReaperRun(PVOID Context)
+NTSTATUS ReaperPrepare(DISK *Disk)
 {
-    BOOLEAN Finished = FALSE;
-    DISK *Disk;
+    NTSTATUS Status = STATUS_DELETE_PENDING;
     KIRQL Irql;
 
-    UNREFERENCED_PARAMETER(Context);
-    while (!Finished) {
-        KeWaitForSingleObject(&Driver.ReaperWake, Executive, KernelMode, FALSE, NULL);
-        while ((Disk = ReaperNext(&Finished)) != NULL) {
-            DiskDestroy(Disk);
-            KeAcquireSpinLock(&Driver.Lock, &Irql);
-            Driver.DiskDevices--;
-            KeReleaseSpinLock(&Driver.Lock, Irql);
-        }
+    Disk->ReapItem = IoAllocateWorkItem(Driver.ControlDevice);
+    if (Disk->ReapItem == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    if (!Driver.Stopping) {
+        Driver.DiskDevices++;
+        KeClearEvent(&Drained);
+        Status = STATUS_SUCCESS;
     }
-    PsTerminateSystemThread(STATUS_SUCCESS);
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    if (!NT_SUCCESS(Status))
+        IoFreeWorkItem(Disk->ReapItem);
+    return Status;
+}
+
+VOID ReaperUnprepare(DISK *Disk)
+{
+    IoFreeWorkItem(Disk->ReapItem);
+    CountOut();
+}
+
+static VOID NTAPI Reap(PDEVICE_OBJECT ControlDevice, PVOID Context)
+{
+    DISK *Disk = Context;
+    PDEVICE_OBJECT Device = Disk->Device;
+
+    UNREFERENCED_PARAMETER(ControlDevice);
+    DriverEnter();
+    IoFreeWorkItem(Disk->ReapItem);
+    DiskEmpty(Disk);
+    CountOut();
+    DriverDeleteDevice(Device); /* the DISK with it; on NT perhaps the driver too */
+    DriverLeave();
 }
 
 VOID ReaperTake(DISK *Disk)
 {
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Driver.Lock, &Irql);
-    InsertTailList(&Driver.DeadList, &Disk->Link);
-    KeReleaseSpinLock(&Driver.Lock, Irql);
-    KeSetEvent(&Driver.ReaperWake, IO_NO_INCREMENT, FALSE);
+    IoQueueWorkItem(Disk->ReapItem, Reap, DelayedWorkQueue, Disk);
 }
 
-NTSTATUS ReaperStart(VOID)
+VOID ReaperDrain(VOID)
 {
-    HANDLE Thread;
-    NTSTATUS Status;
-
-    KeInitializeEvent(&Driver.ReaperWake, SynchronizationEvent, FALSE);
-    Status = PsCreateSystemThread(&Thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, ReaperRun, NULL);
-    if (!NT_SUCCESS(Status))
-        return Status;
-    Status = ObReferenceObjectByHandle(Thread, SYNCHRONIZE, NULL, KernelMode, &Driver.ReaperThread,
-                                       NULL);
-    if (!NT_SUCCESS(Status)) {
-        /* Without a pointer to wait on, at least wait on the handle before the code goes away. */
-        Driver.Stopping = TRUE;
-        KeSetEvent(&Driver.ReaperWake, IO_NO_INCREMENT, FALSE);
-        ZwWaitForSingleObject(Thread, FALSE, NULL);
-    }
-    ZwClose(Thread);
-    return Status;
-}
-
-VOID ReaperStop(VOID)
-{
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Driver.Lock, &Irql);
-    Driver.Stopping = TRUE;
-    KeReleaseSpinLock(&Driver.Lock, Irql);
-    KeSetEvent(&Driver.ReaperWake, IO_NO_INCREMENT, FALSE);
-    KeWaitForSingleObject(Driver.ReaperThread, Executive, KernelMode, FALSE, NULL);
-    ObDereferenceObject(Driver.ReaperThread);
+    KeWaitForSingleObject(&Drained, Executive, KernelMode, FALSE, NULL);
 }

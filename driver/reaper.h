@@ -7,12 +7,16 @@
 
 struct DISK;
 
-NTSTATUS ReaperStart(VOID) MUST_CHECK; /* IRQL: PASSIVE */
+VOID ReaperInitialize(VOID); /* once, before any disk */
+
+/* A disk comes into being: its deletion is prepared, so that it cannot fail. IRQL: PASSIVE. */
+NTSTATUS ReaperPrepare(struct DISK *Disk) MUST_CHECK;
+VOID ReaperUnprepare(struct DISK *Disk); /* it has not been made after all */
 
 /* Take over a disk whose last reference has gone. IRQL: <= DISPATCH. */
 VOID ReaperTake(struct DISK *Disk);
 
-/* End the thread once the last disk has been deleted, and wait for that. IRQL: PASSIVE. */
-VOID ReaperStop(VOID);
+/* Wait until every disk has been handed back to the system; no new one may come. IRQL: PASSIVE. */
+VOID ReaperDrain(VOID);
 
 #endif

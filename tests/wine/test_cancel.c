@@ -147,6 +147,96 @@ static void test_a_large_request_half_handed_out_is_cancelled_whole(void)
     raw_detach(&disk);
 }
 
+/* A write under way; finish_read() awaits it. */
+static void start_write(struct pending *pending, HANDLE disk, DWORD length, int64_t offset)
+{
+    memset(pending, 0, sizeof(*pending));
+    pending->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
+    pending->overlapped.Offset = (DWORD)offset;
+    pending->buffer = calloc(1, length);
+    pending->length = length;
+    if (!WriteFile(disk, pending->buffer, length, NULL, &pending->overlapped))
+        CHECK_EQ(GetLastError(), ERROR_IO_PENDING);
+}
+
+static void answer(const struct raw_disk *disk, const struct cm_request *request)
+{
+    struct cm_reply reply = {request->tag, CM_STATUS_OK, (uint32_t)request->length};
+    struct cm_request none;
+    uint32_t count;
+
+    CHECK_EQ(raw_exchange(disk, &reply, 1, CM_EXCHANGE_NO_WAIT, &none, 0, &count), 0);
+}
+
+/*
+ * A write that was taken back while the server has it may still be performed. It must not come after a
+ * later write to the same place: that waits, and others pass it by.
+ */
+static void test_a_cancelled_write_cannot_overtake_a_later_one(void)
+{
+    struct pending first, overlapping, elsewhere, reading;
+    struct cm_request abandoned, requests[4];
+    struct raw_disk disk;
+    uint32_t count;
+    HANDLE handle;
+
+    attach(&disk, 8);
+    handle = raw_open_disk(&disk);
+    start_write(&first, handle, 8192, 4096);
+    CHECK_EQ(raw_exchange(&disk, NULL, 0, 0, &abandoned, 1, &count), 0);
+    CHECK(raw_cancel(handle, &first.overlapped));
+    CHECK_EQ(finish_read(&first, handle, NULL), ERROR_OPERATION_ABORTED);
+
+    start_write(&overlapping, handle, 512, 4096 + 8192 - 512);
+    start_read(&reading, handle, 4096 + 512, 0);
+    start_write(&elsewhere, handle, 512, 4096 + 8192);
+    Sleep(100);
+    CHECK_EQ(raw_exchange(&disk, NULL, 0, CM_EXCHANGE_NO_WAIT, requests, 4, &count), 0);
+    CHECK_EQ(count, 1);
+    CHECK_EQ(requests[0].offset, 4096 + 8192);
+    answer(&disk, &requests[0]);
+    CHECK_EQ(finish_read(&elsewhere, handle, NULL), 0);
+
+    answer(&disk, &abandoned);
+    CHECK_EQ(raw_exchange(&disk, NULL, 0, CM_EXCHANGE_NO_WAIT, requests, 4, &count), 0);
+    CHECK_EQ(count, 2);
+    answer(&disk, &requests[0]);
+    answer(&disk, &requests[1]);
+    CHECK_EQ(finish_read(&overlapping, handle, NULL), 0);
+    CHECK_EQ(finish_read(&reading, handle, NULL), 0);
+    check_sums(&disk);
+    CloseHandle(handle);
+    raw_detach(&disk);
+}
+
+/* The exchange that waits must hear of requests that a late reply has set free. */
+static void test_a_late_reply_frees_what_waited_for_it(void)
+{
+    struct pending first, second;
+    struct raw_server server = {0};
+    struct cm_request abandoned;
+    struct raw_disk disk;
+    uint32_t count;
+    HANDLE handle;
+
+    attach(&disk, 8);
+    handle = raw_open_disk(&disk);
+    start_write(&first, handle, 4096, 0);
+    CHECK_EQ(raw_exchange(&disk, NULL, 0, 0, &abandoned, 1, &count), 0);
+    CHECK(raw_cancel(handle, &first.overlapped));
+    CHECK_EQ(finish_read(&first, handle, NULL), ERROR_OPERATION_ABORTED);
+    start_write(&second, handle, 4096, 0);
+    raw_server_start(&server, &disk, MIB); /* waits in an exchange: there is nothing for it */
+    Sleep(100);
+    CHECK(!HasOverlappedIoCompleted(&second.overlapped));
+    answer(&disk, &abandoned);
+    CHECK_EQ(finish_read(&second, handle, NULL), 0);
+    check_sums(&disk);
+    CloseHandle(handle);
+    raw_server_stop(&server);
+    raw_detach(&disk);
+}
+
 /* -- storms ------------------------------------------------------------------------------------ */
 
 /* Answers some at once, some late, some never before the storm is over. */
@@ -350,6 +440,8 @@ int main(int argc, char **argv)
         CHECK_TEST(test_a_waiting_request_is_cancelled_at_once),
         CHECK_TEST(test_a_request_with_the_server_is_cancelled_without_it),
         CHECK_TEST(test_a_large_request_half_handed_out_is_cancelled_whole),
+        CHECK_TEST(test_a_cancelled_write_cannot_overtake_a_later_one),
+        CHECK_TEST(test_a_late_reply_frees_what_waited_for_it),
         CHECK_TEST(test_a_storm_of_cancelling_loses_nothing),
         CHECK_TEST(test_the_end_of_a_thread_takes_its_requests_back),
         CHECK_TEST(test_killed_clients_never_hang_and_leave_nothing),

@@ -322,6 +322,20 @@ static DWORD send_frame(const struct raw_disk *disk, uint32_t reply_count, uint3
     return raw_ioctl(disk->control, CM_IOCTL_EXCHANGE, &in, in_size, out, sizeof(out), NULL);
 }
 
+/* All sent, and one more than there can be requests. */
+static DWORD send_too_many_replies(const struct raw_disk *disk)
+{
+    DWORD size = sizeof(struct cm_exchange) + (CM_MAX_QUEUE_DEPTH + 1) * sizeof(struct cm_reply);
+    struct cm_exchange *in = calloc(1, size);
+    unsigned char out[256];
+    DWORD error;
+
+    *in = (struct cm_exchange){disk->mounted.disk_id, CM_MAX_QUEUE_DEPTH + 1, CM_EXCHANGE_NO_WAIT};
+    error = raw_ioctl(disk->control, CM_IOCTL_EXCHANGE, in, size, out, sizeof(out), NULL);
+    free(in);
+    return error;
+}
+
 static void test_malformed_exchanges_are_refused_whole(void)
 {
     struct raw_disk disk;
@@ -334,6 +348,7 @@ static void test_malformed_exchanges_are_refused_whole(void)
              ERROR_INVALID_PARAMETER);
     CHECK_EQ(send_frame(&disk, 0x10000001, CM_EXCHANGE_NO_WAIT, 16 + 16), ERROR_INVALID_PARAMETER);
     CHECK_EQ(send_frame(&disk, 0, CM_EXCHANGE_ALL_FLAGS + 1, 16), ERROR_INVALID_PARAMETER);
+    CHECK_EQ(send_too_many_replies(&disk), ERROR_INVALID_PARAMETER);
     CHECK_EQ(send_frame(&disk, 0, 0x80000001u, 16), ERROR_INVALID_PARAMETER);
     CHECK_EQ(send_frame(&disk, 0, CM_EXCHANGE_NO_WAIT, 16), 0);
     CHECK_EQ(bad_replies(&disk), 0);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mount.c - the ioctls of the control device, except EXCHANGE.
+ * control_ioctl.c - the ioctls of the control device, except EXCHANGE.
  *
  * Called from control.c's table at PASSIVE_LEVEL in the process that asks; sizes are checked there.
  * Input is METHOD_BUFFERED: a copy, which output overwrites, so everything is read before anything
  * is written.
  */
-#include "mount.h"
+#include "control_ioctl.h"
 
 #include "disk.h"
 #include "server.h"
 
 #define DRIVER_VERSION (0u << 16 | 1u << 8 | 0u)
 
-NTSTATUS MountVersionIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlVersion(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_version *Version = Irp->AssociatedIrp.SystemBuffer;
 
@@ -26,7 +26,7 @@ NTSTATUS MountVersionIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     return STATUS_SUCCESS;
 }
 
-NTSTATUS MountIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlMount(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_mounted Mounted;
     NTSTATUS Status;
@@ -40,7 +40,7 @@ NTSTATUS MountIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     return STATUS_SUCCESS;
 }
 
-NTSTATUS MountUnmountIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlUnmount(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     const struct cm_unmount *Unmount = Irp->AssociatedIrp.SystemBuffer;
     NTSTATUS Status = STATUS_SUCCESS;
@@ -53,8 +53,7 @@ NTSTATUS MountUnmountIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     Disk = DiskFind(Unmount->disk_id, NULL);
     if (Disk == NULL)
         return STATUS_NOT_FOUND;
-    if ((Unmount->flags & CM_UNMOUNT_FORCE) == 0 &&
-        (QueueCountRequests(Disk) != 0 || (ULONG)Disk->OpenHandles > Unmount->own_handles))
+    if ((Unmount->flags & CM_UNMOUNT_FORCE) == 0 && !QueueRefuseIfIdle(Disk, Unmount->own_handles))
         Status = STATUS_DEVICE_BUSY;
     else
         DiskRemove(Disk);
@@ -77,7 +76,7 @@ static DISK *FindForArena(SERVER *Server, PIRP Irp, NTSTATUS *Status)
     return Disk;
 }
 
-NTSTATUS MountArenaMapIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlArenaMap(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_arena_mapped *Mapped = Irp->AssociatedIrp.SystemBuffer;
     NTSTATUS Status;
@@ -93,7 +92,7 @@ NTSTATUS MountArenaMapIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     return Status;
 }
 
-NTSTATUS MountArenaLendIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlArenaLend(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     NTSTATUS Status;
     DISK *Disk = FindForArena(Server, Irp, &Status);
@@ -119,7 +118,7 @@ static VOID FillEntry(const DISK *Disk, struct cm_list_entry *Entry)
     RtlCopyMemory(Entry->image_name, Disk->ImageName, sizeof(Entry->image_name));
 }
 
-NTSTATUS MountListIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlList(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_list *List = Irp->AssociatedIrp.SystemBuffer;
     struct cm_list_entry *Entries = (struct cm_list_entry *)(List + 1);
@@ -143,7 +142,7 @@ NTSTATUS MountListIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     return Count < Total ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS;
 }
 
-NTSTATUS MountStatsIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+NTSTATUS ControlStats(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     const struct cm_stats_of *Of = Irp->AssociatedIrp.SystemBuffer;
     DISK *Disk = DiskFind(Of->disk_id, NULL);
