@@ -159,19 +159,18 @@ static NTSTATUS QueryProperty(const IOCTL_CALL *Call)
  * Move the ranges that are not empty to the front. @return how many, or -1 if one is not on the disk.
  * The ranges need not be aligned: some callers put them right behind the 28 bytes of the head.
  */
-static LONG PackRanges(const DISK *Disk, PUCHAR Ranges, ULONG Count)
+static LONG PackRanges(const DISK *Disk, TRIM_RANGE *Ranges, ULONG Count)
 {
-    DEVICE_DATA_SET_RANGE Range;
     ULONG Index;
     LONG Kept = 0;
 
     for (Index = 0; Index < Count; Index++) {
-        RtlCopyMemory(&Range, Ranges + Index * sizeof(Range), sizeof(Range));
+        TRIM_RANGE Range = Ranges[Index];
         if (Range.LengthInBytes == 0)
             continue;
         if (!DiskIoRangeIsValid(Disk, Range.StartingOffset, Range.LengthInBytes))
             return -1;
-        RtlCopyMemory(Ranges + (ULONG)Kept++ * sizeof(Range), &Range, sizeof(Range));
+        Ranges[Kept++] = Range;
     }
     return Kept;
 }
@@ -206,7 +205,7 @@ static NTSTATUS ManageDataSet(const IOCTL_CALL *Call)
     if ((Set->Flags & DEVICE_DSM_FLAG_ENTIRE_DATA_SET_RANGE) != 0 ||
         !RangesLieInInput(Set, Call->InLength))
         return STATUS_INVALID_PARAMETER;
-    Count = PackRanges(Call->Disk, (PUCHAR)Set + Set->DataSetRangesOffset,
+    Count = PackRanges(Call->Disk, (TRIM_RANGE *)((PUCHAR)Set + Set->DataSetRangesOffset),
                        Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE));
     if (Count < 0)
         return STATUS_INVALID_PARAMETER;

@@ -384,7 +384,7 @@ static VOID NextRangeLocked(const QUEUE *Queue, PIRP Irp, ULONG64 *Offset, ULONG
     const IO_STACK_LOCATION *Stack = IoGetCurrentIrpStackLocation(Irp);
     ULONG Next = RequestOf(Irp)->Next;
     const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set;
-    DEVICE_DATA_SET_RANGE Range;
+    const TRIM_RANGE *Range;
 
     *Offset = 0;
     *Length = 0;
@@ -396,10 +396,9 @@ static VOID NextRangeLocked(const QUEUE *Queue, PIRP Irp, ULONG64 *Offset, ULONG
         break;
     case CM_OP_TRIM:
         Set = Irp->AssociatedIrp.SystemBuffer;
-        RtlCopyMemory(&Range, (const UCHAR *)Set + Set->DataSetRangesOffset + Next * sizeof(Range),
-                      sizeof(Range)); /* it need not be aligned */
-        *Offset = (ULONG64)Range.StartingOffset;
-        *Length = Range.LengthInBytes;
+        Range = (const TRIM_RANGE *)((const UCHAR *)Set + Set->DataSetRangesOffset) + Next;
+        *Offset = (ULONG64)Range->StartingOffset;
+        *Length = Range->LengthInBytes;
         break;
     default:
         break;

@@ -12,6 +12,14 @@
 
 struct DISK;
 
+/* DEVICE_DATA_SET_RANGE as TRIM brings it: at any address. */
+typedef struct __attribute__((packed)) TRIM_RANGE {
+    LONG64 StartingOffset; /* bytes */
+    ULONG64 LengthInBytes;
+} TRIM_RANGE;
+
+C_ASSERT(sizeof(TRIM_RANGE) == sizeof(DEVICE_DATA_SET_RANGE));
+
 /* All P: QUEUE.Lock. */
 typedef struct SLOT {
     ULONG64 DiskOffset; /* of the fragment on the disk */
