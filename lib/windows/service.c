@@ -256,6 +256,19 @@ int cm_driver_remove(void)
 
 /* -- start and stop ---------------------------------------------------------------------------- */
 
+/* To the service manager a driver that is still stopping, because a program or a file system has one
+ * of its devices open, runs, and needs no start. */
+static int check_device(void)
+{
+    struct cm_version version;
+    HANDLE control;
+    int error = cm_control_open_any(&control, &version);
+
+    if (error == 0)
+        CloseHandle(control);
+    return error == CM_ESTOPPED ? error : 0;
+}
+
 int cm_driver_start(void)
 {
     SC_HANDLE service;
@@ -275,7 +288,7 @@ int cm_driver_start(void)
         error = cm_fail(CM_EIO, "the driver has not started within %u seconds.",
                         STATE_TIMEOUT_MS / 1000u);
     CloseServiceHandle(service);
-    return error;
+    return error != 0 ? error : check_device();
 }
 
 /* With disks mounted: refuse, or take them away. A driver that does not answer has none to lose. */
