@@ -136,6 +136,15 @@ VOID DriverDeleteDevice(PDEVICE_OBJECT Device)
     UnlockDeviceList();
 }
 
+/*
+ * Wine cancels by the address of an IRP, which by then may belong to another one: when a server is killed
+ * whose exchange is just being completed, the cancelling hits whatever IRP has its memory next. IRPs of the
+ * control device are made much larger than those of disks, so that this is another exchange, whose server
+ * tries again, and not an application's read. (server/device.c: cancel_irp_call queues the address;
+ * ntoskrnl.c: dispatch_cancel uses it unchecked.)
+ */
+#define WINE_CONTROL_STACK_SIZE 16
+
 static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
 {
     UNICODE_STRING Name, Link;
@@ -151,6 +160,8 @@ static NTSTATUS MUST_CHECK CreateControlDevice(VOID)
         return Status;
     Extension = Driver.ControlDevice->DeviceExtension;
     Extension->Kind = DEVICE_KIND_CONTROL;
+    if (Driver.IsWine)
+        Driver.ControlDevice->StackSize = WINE_CONTROL_STACK_SIZE;
     Status = SecurityProtectControl(Driver.ControlDevice);
     if (!NT_SUCCESS(Status))
         goto DeleteDevice;

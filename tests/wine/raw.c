@@ -340,9 +340,12 @@ static DWORD WINAPI server_run(void *argument)
     while (!server->stop) {
         server->ended_with = raw_exchange(server->disk, replies, reply_count, 0, requests,
                                           CM_MAX_QUEUE_DEPTH, &count);
+        reply_count =
+            0; /* they have arrived, also if the call was cancelled: by a mistake of Wine's */
+        if (server->ended_with == ERROR_OPERATION_ABORTED && !server->stop)
+            continue;
         if (server->ended_with != ERROR_SUCCESS)
             break;
-        reply_count = 0;
         for (uint32_t i = 0; i < count; i++) {
             struct cm_reply *reply = &replies[reply_count];
             *reply = (struct cm_reply){.tag = requests[i].tag};
