@@ -158,6 +158,7 @@ win_background() {
 
 # win_with_keys NAME PROGRAM [ARGUMENT...]: win_background, for a program that waits for a key.
 win_with_keys() {
+    rm -f "$1.keys"
     mkfifo "$1.keys"
     exec {win_keys}<>"$1.keys"
     win_stdin=$1.keys win_background "$@"
