@@ -46,8 +46,7 @@ static ULONG TakeNumber(VOID)
     return Number;
 }
 
-/* DISK_NAME and the number; `Name` has its buffer. */
-static NTSTATUS MUST_CHECK MakeName(PUNICODE_STRING Name, ULONG Number)
+NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
 {
     WCHAR Digits[12];
     UNICODE_STRING Suffix = {.Buffer = Digits, .MaximumLength = sizeof(Digits)};
@@ -63,14 +62,14 @@ static NTSTATUS MUST_CHECK MakeName(PUNICODE_STRING Name, ULONG Number)
 static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mount,
                                         PDEVICE_OBJECT *Device)
 {
-    WCHAR Buffer[40];
+    WCHAR Buffer[DISK_NAME_UNITS];
     UNICODE_STRING Name = {.Buffer = Buffer, .MaximumLength = sizeof(Buffer)};
     ULONG Characteristics = 0;
     NTSTATUS Status;
 
     if ((Mount->flags & CM_MOUNT_READ_ONLY) != 0)
         Characteristics |= FILE_READ_ONLY_DEVICE;
-    Status = MakeName(&Name, Number);
+    Status = DiskMakeName(&Name, Number);
     if (!NT_SUCCESS(Status))
         return Status;
     /* FILE_DEVICE_DISK: the kind that file system recognisers accept, and that gets a VPB. */

@@ -15,6 +15,7 @@
  *      server.c     an open handle of the control device, and its end
  *      disk.c       the disk object: made, found, referenced, removed
  *      reaper.c     deletes what nobody refers to any more
+ *      volume.c     takes file systems off disks that have gone
  *      security.c   who may open what
  *
  * Locks. There are two kinds, both spin locks: Driver.Lock (the lists of servers and disks) and

@@ -18,6 +18,7 @@
 
 #include "disk.h"
 #include "driver.h"
+#include "volume.h"
 
 static KEVENT Drained; /* set while there is no disk */
 
@@ -70,7 +71,8 @@ static VOID NTAPI Reap(PDEVICE_OBJECT ControlDevice, PVOID Context)
     UNREFERENCED_PARAMETER(ControlDevice);
     DriverEnter();
     IoFreeWorkItem(Disk->ReapItem);
-    DiskEmpty(Disk);
+    DiskEmpty(Disk); /* first: a dying server's process waits for its memory */
+    VolumeDismount(Disk);
     CountOut();
     DriverDeleteDevice(Device); /* the DISK with it; on NT perhaps the driver too */
     DriverLeave();

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * volume.c - taking a file system off a disk that has gone.
+ *
+ * A file system refers to the device of its disk for as long as it is mounted, and nobody tells one on a disk
+ * without PnP to let go: after the death of a server with its volume in use, the device would stay and keep
+ * the driver from being stopped until the next boot. Called by the reaper at PASSIVE_LEVEL, once per disk,
+ * not on the hot path. Wine has no file systems on devices.
+ */
+#include "volume.h"
+
+#include "disk.h"
+
+static BOOLEAN IsMounted(PDEVICE_OBJECT Device)
+{
+    return Device->Vpb != NULL && (Device->Vpb->Flags & VPB_MOUNTED) != 0;
+}
+
+static NTSTATUS MUST_CHECK OpenVolume(const DISK *Disk, PHANDLE Volume)
+{
+    WCHAR Buffer[DISK_NAME_UNITS];
+    UNICODE_STRING Name = {.Buffer = Buffer, .MaximumLength = sizeof(Buffer)};
+    OBJECT_ATTRIBUTES Attributes;
+    IO_STATUS_BLOCK IoStatus;
+    NTSTATUS Status = DiskMakeName(&Name, Disk->Number);
+
+    if (!NT_SUCCESS(Status))
+        return Status;
+    InitializeObjectAttributes(&Attributes, &Name, OBJ_KERNEL_HANDLE, NULL, NULL);
+    return ZwOpenFile(Volume, FILE_READ_DATA | SYNCHRONIZE, &Attributes, &IoStatus,
+                      FILE_SHARE_READ | FILE_SHARE_WRITE, FILE_SYNCHRONOUS_IO_NONALERT);
+}
+
+/*
+ * The volume is not locked first: nobody can lose more than the death of the disk has cost already. Every
+ * request that the file system still sends fails at once, so this ends. When it cannot be done, as while
+ * the driver is being stopped, the device stays until the file system lets go by itself.
+ */
+VOID VolumeDismount(DISK *Disk)
+{
+    IO_STATUS_BLOCK IoStatus;
+    HANDLE Volume;
+
+    if (Driver.IsWine || !IsMounted(Disk->Device) || !NT_SUCCESS(OpenVolume(Disk, &Volume)))
+        return;
+    ZwFsControlFile(Volume, NULL, NULL, NULL, &IoStatus, FSCTL_DISMOUNT_VOLUME, NULL, 0, NULL, 0);
+    ZwClose(Volume);
+}
