@@ -29,6 +29,7 @@
 #include <coremnt/disk.h>
 
 #define RETRY_MS 100u
+#define FORCED_LOCK_TRIES 5u
 #define MIN_STEP_MS 3000u /* "one try" must still let a disk answer */
 
 struct unmount {
@@ -100,14 +101,18 @@ static int flush_volume(struct unmount *u)
     return error == 0 || u->forced ? 0 : fail_step(u, error, "flushed");
 }
 
-/* A lock is refused as long as anybody has a file open. */
+/* A lock is refused as long as anybody has a file open. Who forces has not come to wait: the others get a
+ * moment to close theirs. */
 static int lock_volume(struct unmount *u)
 {
     DWORD error = step(u, CM_VOLUME_LOCK);
+    uint32_t tries = 0;
 
-    while (error == ERROR_ACCESS_DENIED && remaining_ms(u) > 0) {
+    while (error == ERROR_ACCESS_DENIED && remaining_ms(u) > 0 &&
+           (!u->forced || tries < FORCED_LOCK_TRIES)) {
         cm_os_sleep_ms(RETRY_MS);
         error = step(u, CM_VOLUME_LOCK);
+        tries++;
     }
     return error == 0 || u->forced ? 0 : fail_step(u, error, "locked");
 }
