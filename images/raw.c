@@ -81,7 +81,7 @@ static const struct cm_image_ops raw_read_only_ops = {
 /* -- opening ----------------------------------------------------------------------------------- */
 
 /* Where the file system has no sparse files, CM_ENOTSUP, the file is a disk all the same: it takes
- * its whole size, of which a resize says if there is room, and trims fail. */
+ * its whole size, of which a resize says if there is room. */
 static int set_sparse(struct cm_os_file *file)
 {
     int error = cm_os_file_set_sparse(file);
@@ -175,10 +175,17 @@ static int create(const char *path, const struct cm_image_options *options,
     return error != 0 ? take_back(*file, path, error) : 0;
 }
 
+/* Whether the file system can give space back, asked beyond the end of the file where there is nothing to lose:
+ * a disk must not offer what will fail. */
+static int can_punch(struct cm_os_file *file, uint64_t size)
+{
+    return cm_os_file_punch(file, size, CM_SECTOR_SIZE_LARGE) != CM_ENOTSUP;
+}
+
 int cm_raw_open(const char *path, const struct cm_image_options *options, struct cm_image **image)
 {
-    const struct cm_image_ops *ops =
-        (options->flags & CM_OPEN_READ_ONLY) != 0 ? &raw_read_only_ops : &raw_ops;
+    int read_only = (options->flags & CM_OPEN_READ_ONLY) != 0;
+    struct cm_image_ops ops = read_only ? raw_read_only_ops : raw_ops;
     int created = (options->flags & CM_OPEN_CREATE) != 0;
     struct cm_os_file *file;
     uint64_t size;
@@ -190,7 +197,9 @@ int cm_raw_open(const char *path, const struct cm_image_options *options, struct
     }
     if (error != 0)
         return error;
-    error = cm_image_new(ops, file, size, options->sector_size, image);
+    if (!read_only && !can_punch(file, size))
+        ops.trim = NULL;
+    error = cm_image_new(&ops, file, size, options->sector_size, image);
     if (error != 0 && created)
         return take_back(file, path, error);
     if (error != 0)
