@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/core/file_error.h"
 #include "lib/core/os.h"
 
 #include <coremnt/error.h>
@@ -28,66 +29,6 @@ struct cm_os_file {
 /* Storage is counted in these, whatever the file system's block size: stat(2). */
 #define STAT_BLOCK 512u
 
-/* -- errors ------------------------------------------------------------------------------------ */
-
-static const struct {
-    int system;
-    int error;
-    const char *text; /* what happened and what to do; NULL: the system's words say it */
-} error_table[] = {
-    {EACCES, CM_EACCES, "access denied. Check the rights on the file and on its folders."},
-    {EPERM, CM_EACCES, "not permitted. The file may be marked immutable (lsattr)."},
-    {ENOENT, CM_ENOENT, "there is no such file or folder. Check the path."},
-    {ENOTDIR, CM_ENOENT, "a part of the path is not a folder. Check the path."},
-    {EEXIST, CM_EEXIST, "it exists already. Choose another name, or remove it first."},
-    {EWOULDBLOCK, CM_EBUSY, "another program has it open for writing. Close it there first."},
-    {EBUSY, CM_EBUSY, "it is in use. Close it there first."},
-    {ETXTBSY, CM_EBUSY, "it is in use, as a program or for swapping. Stop that first."},
-    {ENOSPC, CM_ENOSPC, "the file system is full. Free some space."},
-    {EDQUOT, CM_ENOSPC, "the disk quota is used up. Free some space."},
-    {EFBIG, CM_ENOSPC, "larger than the file system, or a limit (ulimit -f), allows."},
-    {EROFS, CM_EROFS, "the file system is read-only. Open the image read-only."},
-    {EISDIR, CM_EINVAL, "it is a folder. Give the name of a file."},
-    {ENXIO, CM_EINVAL, "it is not a regular file. Give the name of one."},
-    {ENODEV, CM_EINVAL, "it is not a regular file. Give the name of one."},
-    {EINVAL, CM_EINVAL, NULL},
-    {ENAMETOOLONG, CM_EINVAL, NULL},
-    {ELOOP, CM_EINVAL, NULL},
-    {ENOMEM, CM_ENOMEM, NULL},
-    {EMFILE, CM_ENOMEM, "this program has too many files open (ulimit -n)."},
-    {ENFILE, CM_ENOMEM, NULL},
-    {EOPNOTSUPP, CM_ENOTSUP, "this file system cannot do it."},
-    {ENOSYS, CM_ENOTSUP, "this file system cannot do it."},
-    {ENOLCK, CM_ENOTSUP, "this file system cannot lock files."},
-    /* What ext4, XFS and the block layer say when a checksum or a sector is bad. */
-    {EBADMSG, CM_EMEDIA, NULL},
-    {EUCLEAN, CM_EMEDIA, NULL},
-    {ENODATA, CM_EMEDIA, NULL},
-};
-
-#define ERROR_COUNT (sizeof(error_table) / sizeof(error_table[0]))
-
-static int error_of(int system_error)
-{
-    for (size_t i = 0; i < ERROR_COUNT; i++)
-        if (error_table[i].system == system_error)
-            return error_table[i].error;
-    return CM_EIO;
-}
-
-/* "cannot ACTION PATH: ...", from errno as the failed call left it. */
-static int fail_with(const char *action, const char *path, int system_error)
-{
-    char words[128];
-
-    for (size_t i = 0; i < ERROR_COUNT; i++)
-        if (error_table[i].system == system_error && error_table[i].text != NULL)
-            return cm_fail(error_table[i].error, "cannot %s %s: %s", action, path,
-                           error_table[i].text);
-    cm_os_error_text((uint32_t)system_error, words, sizeof(words));
-    return cm_fail(error_of(system_error), "cannot %s %s: %s.", action, path, words);
-}
-
 static int refuse_read_only(const char *action, const struct cm_os_file *file)
 {
     return cm_fail(CM_EROFS, "cannot %s %s: it was opened read-only.", action, file->path);
@@ -100,8 +41,8 @@ static int check_kind(const char *path, const struct stat *status)
     if (S_ISREG(status->st_mode))
         return 0;
     if (S_ISDIR(status->st_mode))
-        return fail_with("open", path, EISDIR);
-    return fail_with("open", path, ENXIO);
+        return cm_file_fail("open", path, EISDIR);
+    return cm_file_fail("open", path, ENXIO);
 }
 
 /*
@@ -119,7 +60,7 @@ static int open_descriptor(const char *path, uint32_t flags, int *fd)
     } else {
         int error = 0;
         if (stat(path, &status) != 0)
-            return fail_with("open", path, errno);
+            return cm_file_fail("open", path, errno);
         error = check_kind(path, &status);
         if (error != 0)
             return error;
@@ -129,7 +70,7 @@ static int open_descriptor(const char *path, uint32_t flags, int *fd)
         *fd = open(path, mode, 0666);
     while (*fd < 0 && errno == EINTR);
     if (*fd < 0)
-        return fail_with((flags & CM_OS_CREATE) != 0 ? "create" : "open", path, errno);
+        return cm_file_fail((flags & CM_OS_CREATE) != 0 ? "create" : "open", path, errno);
     return 0;
 }
 
@@ -148,7 +89,7 @@ static int lock_descriptor(int fd, const char *path, uint32_t flags)
         return 0;
     while (flock(fd, kind | LOCK_NB) != 0)
         if (errno != EINTR)
-            return fail_with("open", path, errno);
+            return cm_file_fail("open", path, errno);
     return 0;
 }
 
@@ -160,12 +101,12 @@ static int open_checked(const char *path, uint32_t flags, int *fd)
     if (error != 0)
         return error;
     if (fstat(*fd, &status) != 0)
-        error = fail_with("open", path, errno);
+        error = cm_file_fail("open", path, errno);
     else
         error = check_kind(path, &status);
     /* Some file systems in user space take O_NONBLOCK seriously, which regular files need not. */
     if (error == 0 && fcntl(*fd, F_SETFL, 0) != 0)
-        error = fail_with("open", path, errno);
+        error = cm_file_fail("open", path, errno);
     if (error == 0)
         error = lock_descriptor(*fd, path, flags);
     if (error == 0)
@@ -211,7 +152,7 @@ void cm_os_file_close(struct cm_os_file *file)
 int cm_os_file_remove(const char *path)
 {
     if (unlink(path) != 0)
-        return fail_with("remove", path, errno);
+        return cm_file_fail("remove", path, errno);
     return 0;
 }
 
@@ -226,7 +167,7 @@ int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint
         if (done < 0) {
             if (errno == EINTR)
                 continue;
-            return error_of(errno);
+            return cm_file_error(errno);
         }
         if (done == 0) { /* the end of the file */
             memset(at, 0, length);
@@ -251,7 +192,7 @@ int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t lengt
         if (done < 0) {
             if (errno == EINTR)
                 continue;
-            return error_of(errno);
+            return cm_file_error(errno);
         }
         if (done == 0) /* never for a regular file; without this it would be an endless loop */
             return CM_EIO;
@@ -272,7 +213,7 @@ int cm_os_file_flush(struct cm_os_file *file)
 {
     while (fdatasync(file->fd) != 0)
         if (errno != EINTR)
-            return error_of(errno);
+            return cm_file_error(errno);
     return 0;
 }
 
@@ -286,7 +227,7 @@ int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
     while (fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
                      (off_t)length) != 0)
         if (errno != EINTR)
-            return error_of(errno);
+            return cm_file_error(errno);
     return 0;
 }
 
@@ -297,7 +238,7 @@ int cm_os_file_size(struct cm_os_file *file, uint64_t *size)
     struct stat status;
 
     if (fstat(file->fd, &status) != 0)
-        return fail_with("get the size of", file->path, errno);
+        return cm_file_fail("get the size of", file->path, errno);
     *size = (uint64_t)status.st_size;
     return 0;
 }
@@ -307,10 +248,10 @@ int cm_os_file_resize(struct cm_os_file *file, uint64_t size)
     if (file->read_only)
         return refuse_read_only("resize", file);
     if (size > INT64_MAX)
-        return fail_with("resize", file->path, EFBIG);
+        return cm_file_fail("resize", file->path, EFBIG);
     while (ftruncate(file->fd, (off_t)size) != 0)
         if (errno != EINTR)
-            return fail_with("resize", file->path, errno);
+            return cm_file_fail("resize", file->path, errno);
     return 0;
 }
 
@@ -319,7 +260,7 @@ int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated)
     struct stat status;
 
     if (fstat(file->fd, &status) != 0)
-        return fail_with("get the size of", file->path, errno);
+        return cm_file_fail("get the size of", file->path, errno);
     *allocated = (uint64_t)status.st_blocks * STAT_BLOCK;
     return 0;
 }

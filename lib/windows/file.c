@@ -18,20 +18,14 @@
 #include <winternl.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/core/file_error.h"
 #include "lib/core/os.h"
 #include "lib/windows/event.h"
 #include "lib/windows/path.h"
 #include "lib/windows/wide.h"
+#include "lib/windows/winerror.h"
 
 #include <coremnt/error.h>
-
-/* mingw-w64 10 does not name these two of winerror.h. */
-#ifndef ERROR_DIRECTORY_NOT_SUPPORTED
-#define ERROR_DIRECTORY_NOT_SUPPORTED 336
-#endif
-#ifndef ERROR_DISK_QUOTA_EXCEEDED
-#define ERROR_DISK_QUOTA_EXCEEDED 1295
-#endif
 
 struct cm_os_file {
     HANDLE handle;
@@ -39,86 +33,6 @@ struct cm_os_file {
     LONG sparse; /* interlocked: set_sparse may come while others punch */
     char path[]; /* for sentences */
 };
-
-/* -- errors ------------------------------------------------------------------------------------ */
-
-static const char path_advice[] = "there is no such file or folder. Check the path.";
-static const char name_advice[] = "this is not a name that a file can have. Check the path.";
-static const char busy_advice[] = "another program has it open for writing. Close it there first.";
-static const char there_advice[] = "it exists already. Choose another name, or remove it first.";
-static const char full_advice[] = "the disk is full. Free some space.";
-
-static const struct {
-    DWORD system;
-    int error;
-    const char *text; /* what happened and what to do; NULL: the system's words say it */
-} error_table[] = {
-    {ERROR_ACCESS_DENIED, CM_EACCES,
-     "access denied. Check the rights on the file, and that it is not marked read-only."},
-    {ERROR_PRIVILEGE_NOT_HELD, CM_EACCES, NULL},
-    {ERROR_NETWORK_ACCESS_DENIED, CM_EACCES, NULL},
-    {ERROR_FILE_NOT_FOUND, CM_ENOENT, path_advice},
-    {ERROR_PATH_NOT_FOUND, CM_ENOENT, path_advice},
-    {ERROR_INVALID_DRIVE, CM_ENOENT, "there is no such drive. Check the path."},
-    {ERROR_BAD_NETPATH, CM_ENOENT, NULL},
-    {ERROR_BAD_NET_NAME, CM_ENOENT, NULL},
-    {ERROR_FILE_EXISTS, CM_EEXIST, there_advice},
-    {ERROR_ALREADY_EXISTS, CM_EEXIST, there_advice},
-    {ERROR_SHARING_VIOLATION, CM_EBUSY, busy_advice},
-    {ERROR_LOCK_VIOLATION, CM_EBUSY, "another program has locked a part of it."},
-    {ERROR_USER_MAPPED_FILE, CM_EBUSY, "another program has it mapped into its memory."},
-    {ERROR_DELETE_PENDING, CM_EBUSY, "it is being deleted; a program still has it open."},
-    {ERROR_DISK_FULL, CM_ENOSPC, full_advice},
-    {ERROR_HANDLE_DISK_FULL, CM_ENOSPC, full_advice},
-    {ERROR_DISK_QUOTA_EXCEEDED, CM_ENOSPC, "the disk quota is used up. Free some space."},
-    {ERROR_FILE_TOO_LARGE, CM_ENOSPC, "larger than the file system allows."},
-    {ERROR_WRITE_PROTECT, CM_EROFS, "the disk is write-protected. Open the image read-only."},
-    {ERROR_DIRECTORY_NOT_SUPPORTED, CM_EINVAL, "it is a folder. Give the name of a file."},
-    {ERROR_BAD_DEV_TYPE, CM_EINVAL, "it is a device. Give the name of a file."},
-    {ERROR_INVALID_NAME, CM_EINVAL, name_advice},
-    {ERROR_BAD_PATHNAME, CM_EINVAL, name_advice},
-    {ERROR_FILENAME_EXCED_RANGE, CM_EINVAL, name_advice},
-    {ERROR_DIRECTORY, CM_EINVAL, name_advice},
-    {ERROR_INVALID_PARAMETER, CM_EINVAL, NULL},
-    {ERROR_NEGATIVE_SEEK, CM_EINVAL, NULL},
-    {ERROR_NOT_ENOUGH_MEMORY, CM_ENOMEM, NULL},
-    {ERROR_OUTOFMEMORY, CM_ENOMEM, NULL},
-    {ERROR_NO_SYSTEM_RESOURCES, CM_ENOMEM, NULL},
-    {ERROR_COMMITMENT_LIMIT, CM_ENOMEM, NULL},
-    {ERROR_WORKING_SET_QUOTA, CM_ENOMEM, NULL},
-    {ERROR_TOO_MANY_OPEN_FILES, CM_ENOMEM, NULL},
-    /* What file systems answer to a control code that they do not know: FAT, network servers. */
-    {ERROR_INVALID_FUNCTION, CM_ENOTSUP, "this file system cannot do it."},
-    {ERROR_NOT_SUPPORTED, CM_ENOTSUP, "this file system cannot do it."},
-    {ERROR_CALL_NOT_IMPLEMENTED, CM_ENOTSUP, "this system cannot do it."},
-    {ERROR_CRC, CM_EMEDIA, NULL},
-    {ERROR_SECTOR_NOT_FOUND, CM_EMEDIA, NULL},
-    {ERROR_FILE_CORRUPT, CM_EMEDIA, NULL},
-    {ERROR_OPERATION_ABORTED, CM_ECANCELED, NULL},
-};
-
-#define ERROR_COUNT (sizeof(error_table) / sizeof(error_table[0]))
-
-static int error_of(DWORD system_error)
-{
-    for (size_t i = 0; i < ERROR_COUNT; i++)
-        if (error_table[i].system == system_error)
-            return error_table[i].error;
-    return CM_EIO;
-}
-
-/* "cannot ACTION PATH: ...". */
-static int fail_with(const char *action, const char *path, DWORD system_error)
-{
-    char words[256];
-
-    for (size_t i = 0; i < ERROR_COUNT; i++)
-        if (error_table[i].system == system_error && error_table[i].text != NULL)
-            return cm_fail(error_table[i].error, "cannot %s %s: %s", action, path,
-                           error_table[i].text);
-    cm_os_error_text(system_error, words, sizeof(words));
-    return cm_fail(error_of(system_error), "cannot %s %s: %s.", action, path, words);
-}
 
 static int refuse_read_only(const char *action, const struct cm_os_file *file)
 {
@@ -136,12 +50,12 @@ static int native_path(const char *action, const char *path, wchar_t **native)
 
     *native = NULL;
     if (wide == NULL)
-        return fail_with(action, path, ERROR_NOT_ENOUGH_MEMORY);
+        return cm_file_fail(action, path, ERROR_NOT_ENOUGH_MEMORY);
     error = cm_wide_from_utf8(path, wide, units);
     if (error == 0) {
         *native = cm_path_long(wide);
         if (*native == NULL)
-            error = fail_with(action, path, GetLastError());
+            error = cm_file_fail(action, path, GetLastError());
     }
     free(wide);
     return error;
@@ -174,7 +88,7 @@ static int open_handle(const char *path, const wchar_t *native, uint32_t flags, 
         /* For a folder Windows says no more than "access denied". */
         if (!create && is_folder(native))
             system_error = ERROR_DIRECTORY_NOT_SUPPORTED;
-        return fail_with(create ? "create" : "open", path, system_error);
+        return cm_file_fail(create ? "create" : "open", path, system_error);
     }
     return 0;
 }
@@ -185,13 +99,13 @@ static int check_kind(struct cm_os_file *file)
     BY_HANDLE_FILE_INFORMATION information;
 
     if (GetFileType(file->handle) != FILE_TYPE_DISK)
-        return fail_with("open", file->path, ERROR_BAD_DEV_TYPE);
+        return cm_file_fail("open", file->path, ERROR_BAD_DEV_TYPE);
     if (!GetFileInformationByHandle(file->handle, &information))
-        return fail_with("open", file->path, GetLastError());
+        return cm_file_fail("open", file->path, GetLastError());
     if ((information.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
-        return fail_with("open", file->path, ERROR_DIRECTORY_NOT_SUPPORTED);
+        return cm_file_fail("open", file->path, ERROR_DIRECTORY_NOT_SUPPORTED);
     if ((information.dwFileAttributes & FILE_ATTRIBUTE_DEVICE) != 0)
-        return fail_with("open", file->path, ERROR_BAD_DEV_TYPE);
+        return cm_file_fail("open", file->path, ERROR_BAD_DEV_TYPE);
     file->sparse = (information.dwFileAttributes & FILE_ATTRIBUTE_SPARSE_FILE) != 0;
     return 0;
 }
@@ -221,7 +135,7 @@ int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file)
 
     *file = NULL;
     if (opened == NULL)
-        return fail_with("open", path, ERROR_NOT_ENOUGH_MEMORY);
+        return cm_file_fail("open", path, ERROR_NOT_ENOUGH_MEMORY);
     memcpy(opened->path, path, length);
     opened->read_only = (flags & CM_OS_READ_ONLY) != 0;
     error = open_checked(opened, flags);
@@ -249,7 +163,7 @@ int cm_os_file_remove(const char *path)
     if (error != 0)
         return error;
     if (!DeleteFileW(native))
-        error = fail_with("remove", path, GetLastError());
+        error = cm_file_fail("remove", path, GetLastError());
     free(native);
     return error;
 }
@@ -307,7 +221,7 @@ int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint
             return 0;
         }
         if (system_error != 0)
-            return error_of(system_error);
+            return cm_file_error(system_error);
         at += done;
         offset += done;
         length -= done;
@@ -330,7 +244,7 @@ int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t lengt
         system_error =
             finish(file, WriteFile(file->handle, at, length, NULL, &request), &request, &done);
         if (system_error != 0)
-            return error_of(system_error);
+            return cm_file_error(system_error);
         if (done == 0) /* never for a file; without this it would be an endless loop */
             return CM_EIO;
         at += done;
@@ -344,7 +258,7 @@ int cm_os_file_flush(struct cm_os_file *file)
 {
     if (file->read_only) /* has nothing to flush, and Windows would deny it */
         return 0;
-    return FlushFileBuffers(file->handle) ? 0 : error_of(GetLastError());
+    return FlushFileBuffers(file->handle) ? 0 : cm_file_error(GetLastError());
 }
 
 /* Also hot: TRIM comes from the mounted file system. In a file that is not sparse NTFS would write
@@ -363,7 +277,7 @@ int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
     range.FileOffset.QuadPart = (LONGLONG)offset;
     range.BeyondFinalZero.QuadPart = (LONGLONG)(offset + length);
     system_error = control(file, FSCTL_SET_ZERO_DATA, &range, sizeof(range));
-    return system_error == 0 ? 0 : error_of(system_error);
+    return system_error == 0 ? 0 : cm_file_error(system_error);
 }
 
 /* -- sizes ------------------------------------------------------------------------------------- */
@@ -373,7 +287,7 @@ int cm_os_file_size(struct cm_os_file *file, uint64_t *size)
     LARGE_INTEGER bytes;
 
     if (!GetFileSizeEx(file->handle, &bytes))
-        return fail_with("get the size of", file->path, GetLastError());
+        return cm_file_fail("get the size of", file->path, GetLastError());
     *size = (uint64_t)bytes.QuadPart;
     return 0;
 }
@@ -392,11 +306,11 @@ int cm_os_file_resize(struct cm_os_file *file, uint64_t size)
     if (file->read_only)
         return refuse_read_only("resize", file);
     if (size > INT64_MAX)
-        return fail_with("resize", file->path, ERROR_FILE_TOO_LARGE);
+        return cm_file_fail("resize", file->path, ERROR_FILE_TOO_LARGE);
     end.EndOfFile.QuadPart = (LONGLONG)size;
     status = NtSetInformationFile(file->handle, &io, &end, sizeof(end), FileEndOfFileInformation);
     if (!NT_SUCCESS(status))
-        return fail_with("resize", file->path, RtlNtStatusToDosError(status));
+        return cm_file_fail("resize", file->path, RtlNtStatusToDosError(status));
     return 0;
 }
 
@@ -417,7 +331,7 @@ int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated)
     status = NtQueryInformationFile(file->handle, &io, &standard, sizeof(standard),
                                     FileStandardInformation);
     if (!NT_SUCCESS(status))
-        return fail_with("get the size of", file->path, RtlNtStatusToDosError(status));
+        return cm_file_fail("get the size of", file->path, RtlNtStatusToDosError(status));
     *allocated = (uint64_t)standard.AllocationSize.QuadPart;
     return 0;
 }
@@ -430,7 +344,7 @@ int cm_os_file_set_sparse(struct cm_os_file *file)
         return refuse_read_only("make sparse", file);
     system_error = control(file, FSCTL_SET_SPARSE, NULL, 0);
     if (system_error != 0)
-        return fail_with("make sparse", file->path, system_error);
+        return cm_file_fail("make sparse", file->path, system_error);
     InterlockedExchange(&file->sparse, 1);
     return 0;
 }
