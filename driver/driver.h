@@ -4,19 +4,22 @@
  *
  * The modules, in the order in which a read passes through them:
  *
- *      driver.c     DriverEntry, DriverUnload, the one entry point of all IRPs
- *      disk_io.c    READ, WRITE, FLUSH of a disk device: checks, then into the queue
- *      disk_ioctl.c the storage ioctls that a disk answers by itself; TRIM goes into the queue
- *      queue.c      a request's life: waiting, handed out, answered, cancelled
- *      exchange.c   the server's call that brings replies and fetches requests
- *      arena.c      the memory in which the data of handed-out requests lies
- *      control.c    the control device and its table of ioctls
+ *      driver.c         DriverEntry, DriverUnload, the one entry point of all IRPs
+ *      disk_io.c        READ, WRITE, FLUSH of a disk device: checks, then into the queue
+ *      disk_ioctl.c     the storage ioctls that a disk answers by itself; TRIM goes into the queue
+ *      disk_property.c  one of them: what kind of disk it is
+ *      queue.c          a request's life: waiting, handed out, answered, cancelled; and its steps:
+ *                       queue_fetch.c, queue_reply.c, queue_park.c
+ *      exchange.c       the server's call that brings replies and fetches requests
+ *      status.c         what a server's error becomes
+ *      arena.c          the memory in which the data of handed-out requests lies
+ *      control.c        the control device and its table of ioctls
  *      control_ioctl.c  those that make, remove, list and count disks
- *      server.c     an open handle of the control device, and its end
- *      disk.c       the disk object: made, found, referenced, removed
- *      reaper.c     deletes what nobody refers to any more
- *      volume.c     takes file systems off disks that have gone
- *      security.c   who may open what
+ *      server.c         an open handle of the control device, and its end
+ *      disk.c           the disk object: made, found, referenced, removed
+ *      reaper.c         deletes what nobody refers to any more
+ *      volume.c         takes file systems off disks that have gone
+ *      security.c       who may open what
  *
  * Locks. There are two kinds, both spin locks: Driver.Lock (the lists of servers and disks) and
  * QUEUE.Lock (one per disk). No two locks are ever held at once, and none while an IRP is

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue_internal.h - what the files of the queue share: queue.c (a request's life, with the diagram),
+ * queue_fetch.c (handing out), queue_reply.c (answers), queue_park.c (exchanges that wait). Included by
+ * them alone. Functions that end in ...Locked want QUEUE.Lock held.
+ */
+#ifndef COREMNT_QUEUE_INTERNAL_H
+#define COREMNT_QUEUE_INTERNAL_H
+
+#include "disk.h"
+#include "queue.h"
+
+typedef enum SLOT_STATE {
+    SLOT_FREE = 0,
+    SLOT_FILLING,
+    SLOT_HANDED_OUT,
+    SLOT_DRAINING,
+    SLOT_ORPHAN,
+} SLOT_STATE;
+
+/* What we know of a request; lies in the IRP. All P: QUEUE.Lock. 16 bytes: all there is on x86. */
+typedef struct REQUEST {
+    ULONG Next;    /* handed out so far: bytes of READ, WRITE; ranges of TRIM; FLUSH counts as 1 */
+    ULONG Arrived; /* clock units, wraps */
+    NTSTATUS Status;    /* the first failure */
+    ULONG Open : 12;    /* fragments with the server or being copied */
+    ULONG Copying : 12; /* of those, being copied at this moment */
+    ULONG Flags : 8;    /* REQUEST_* */
+} REQUEST;
+
+C_ASSERT(sizeof(REQUEST) <= sizeof(((PIRP)NULL)->Tail.Overlay.DriverContext));
+C_ASSERT(CM_MAX_QUEUE_DEPTH < 1 << 12);
+
+#define REQUEST_WAITING 1u    /* on QUEUE.Waiting */
+#define REQUEST_ABORTED 2u    /* see the diagram */
+#define REQUEST_CANCEL_RAN 4u /* the cancel routine has been here: no need to get it off */
+#define REQUEST_RETIRED 8u    /* finished; completing is left to the cancel routine */
+
+ALWAYS_INLINE REQUEST *RequestOf(PIRP Irp)
+{
+    return (REQUEST *)Irp->Tail.Overlay.DriverContext;
+}
+
+ALWAYS_INLINE PIRP IrpOfEntry(PLIST_ENTRY Entry)
+{
+    return CONTAINING_RECORD(Entry, IRP, Tail.Overlay.ListEntry);
+}
+
+ALWAYS_INLINE ULONG64 TagOf(const QUEUE *Queue, const SLOT *Slot)
+{
+    return Slot->Uses << 16 | (ULONG64)(Slot - Queue->Slots);
+}
+
+/* Whether the slot, once orphaned, keeps others off its range. */
+ALWAYS_INLINE BOOLEAN SlotIsFence(const SLOT *Slot)
+{
+    return Slot->Op == CM_OP_WRITE || Slot->Op == CM_OP_TRIM;
+}
+
+ALWAYS_INLINE ULONG OpOf(const IO_STACK_LOCATION *Stack)
+{
+    switch (Stack->MajorFunction) {
+    case IRP_MJ_READ:
+        return CM_OP_READ;
+    case IRP_MJ_WRITE:
+        return CM_OP_WRITE;
+    case IRP_MJ_DEVICE_CONTROL:
+        return CM_OP_TRIM;
+    default: /* FLUSH_BUFFERS, SHUTDOWN */
+        return CM_OP_FLUSH;
+    }
+}
+
+/* How much there is to hand out, in the unit of REQUEST.Next. */
+ALWAYS_INLINE ULONG TotalOf(PIRP Irp, const IO_STACK_LOCATION *Stack)
+{
+    const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set;
+
+    switch (Stack->MajorFunction) {
+    case IRP_MJ_READ:
+    case IRP_MJ_WRITE:
+        return Stack->Parameters.Read.Length; /* at the same place in Write */
+    case IRP_MJ_DEVICE_CONTROL:
+        Set = Irp->AssociatedIrp.SystemBuffer;
+        return Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE);
+    default:
+        return 1;
+    }
+}
+
+ALWAYS_INLINE VOID UnlinkLocked(REQUEST *Request, PIRP Irp)
+{
+    if ((Request->Flags & REQUEST_WAITING) != 0) {
+        RemoveEntryList(&Irp->Tail.Overlay.ListEntry);
+        Request->Flags &= ~REQUEST_WAITING;
+    }
+}
+
+/* The performance counter, shifted right until a signed 32-bit difference spans a quarter of an hour
+ * and more. Set by QueueInitializeClock. */
+extern ULONG QueueClockShift;
+
+ALWAYS_INLINE ULONG ClockNow(VOID)
+{
+    return (ULONG)((ULONG64)KeQueryPerformanceCounter(NULL).QuadPart >> QueueClockShift);
+}
+
+/* -- queue.c ----------------------------------------------------------------------------------- */
+
+VOID QueueFreeSlotLocked(QUEUE *Queue, SLOT *Slot);
+
+/* Between the IRP's pages and the slot: the one copy of a request's data. The IRP cannot go: its
+ * request's Copying count is up. Without the lock. */
+VOID QueueCopySlot(struct DISK *Disk, const SLOT *Slot);
+
+/* The request is over and none of its fragments is open or being copied: onto Done with it, unless
+ * its cancel routine has been called and waits for the lock; then that completes it. */
+VOID QueueRetireLocked(QUEUE *Queue, PIRP Irp, PLIST_ENTRY Done);
+
+/* Complete what was put on a list under the lock. The last thing done with each disk reference. */
+VOID QueueCompleteAll(struct DISK *Disk, PLIST_ENTRY Done);
+
+/* -- queue_fetch.c ----------------------------------------------------------------------------- */
+
+/* The oldest request of which a fragment can be handed out now; NULL: none. */
+PIRP QueueNextLocked(const QUEUE *Queue);
+
+/* -- queue_park.c ------------------------------------------------------------------------------ */
+
+/* The latest parked exchange that is not being cancelled, off the list; NULL: none. */
+PIRP QueueTakeIdleLocked(QUEUE *Queue);
+
+/* End an exchange that was parked, and give up its reference. */
+VOID QueueCompleteExchange(struct DISK *Disk, PIRP Irp, NTSTATUS Status);
+
+#endif
