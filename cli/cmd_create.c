@@ -3,6 +3,7 @@
  * cmd_create.c - `coremnt create`: a new, empty image.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -40,6 +41,11 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
         return result;
     if (open.size == 0)
         return cli_usage(verb, "--size is missing: how large shall the image be");
+    if (strncmp(arguments[0], "memory:", 7) == 0)
+        return cli_usage(verb,
+                         "\"%s\" is memory of the program that mounts it: there is nothing to "
+                         "create",
+                         arguments[0]);
     result = cm_image_open(arguments[0], &open, &image);
     if (result == 0)
         result = cm_image_close(image);

@@ -222,7 +222,7 @@ const struct cli_verb cmd_mount = {
     .details =
         "\nWithout LETTER the first free one from D: on is taken.\n\n"
         "  --read-only          nothing can be written\n"
-        "  --size SIZE          grow a smaller image to this first; the size of \"memory:\"\n"
+        "  --size SIZE          grow a smaller image to this first\n"
         "  --sector-size BYTES  512 (the default) or 4096\n"
         "  --threads N          that work on the image at once (8)\n"
         "  --queue-depth N      requests under way at once (64)\n\n"

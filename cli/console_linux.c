@@ -19,6 +19,8 @@ int console_open(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
+    /* A file that may not grow further (ulimit -f) is to be an error with a sentence, not our end. */
+    signal(SIGXFSZ, SIG_IGN);
     return 0;
 }
 

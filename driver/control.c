@@ -67,6 +67,8 @@ NTSTATUS ControlIoctl(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
     UNREFERENCED_PARAMETER(Device);
     if (Server == NULL) /* Wine lets a refused open through */
         return STATUS_INVALID_HANDLE;
+    if (Driver.Stopping) /* on Wine; a server learns from it that this was no unmount */
+        return STATUS_DELETE_PENDING;
     for (Index = 0; Index < RTL_NUMBER_OF(Rows); Index++) {
         const CONTROL_ROW *Row = &Rows[Index];
         if (Row->Code != Code)

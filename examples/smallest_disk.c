@@ -47,13 +47,13 @@ int main(void)
     struct cm_loopback *loopback;
     unsigned char sector[SECTOR] = {0};
     if (error == 0 && (error = cm_loopback_open(image, NULL, &loopback)) == 0) {
-        error = cm_loopback_read(loopback, sector, SECTOR, 42 * SECTOR);
-        printf("Sector 42 is filled with the byte %d.\n", sector[SECTOR - 1]);
+        if ((error = cm_loopback_read(loopback, sector, SECTOR, 42 * SECTOR)) == 0)
+            printf("Sector 42 is filled with the byte %d.\n", sector[SECTOR - 1]);
         cm_loopback_close(loopback);
     }
 #endif
     if (error != 0)
-        fprintf(stderr, "%s\n", cm_last_error());
+        fprintf(stderr, "%s: %s\n", cm_error_name(error), cm_last_error());
     cm_image_close(image);
     return error != 0;
 }

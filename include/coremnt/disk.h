@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "image.h"
+#include "stats.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,8 +45,8 @@ struct cm_disk_options {
  * @param options  NULL for defaults; copied.
  * @param disk     Out: release with cm_disk_close(). NULL on failure.
  * @return 0, or CM_ENODRIVER, CM_ESTOPPED, CM_EVERSION, CM_EACCES (not an administrator), CM_EBUSY
- * (the letter is in use, or none is free), CM_EINVAL, CM_ENOMEM; CM_ENOTSUP on other systems than
- *         Windows. cm_last_error() has the sentence.
+ *         (the letter is in use, or none is free), CM_EINVAL, CM_ENOMEM; CM_ENOTSUP on other systems
+ *         than Windows. cm_last_error() has the sentence.
  * Threads: any. Since 0.1.
  */
 CM_API int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *options,
@@ -90,11 +91,11 @@ CM_API int cm_disk_close(struct cm_disk *disk);
  * @param which       A letter ("Z:", "z"), or a disk id in decimal.
  * @param flags       CM_UNMOUNT_FORCED or 0.
  * @param timeout_ms  Milliseconds; 0: one try.
- * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES,
- * CM_EINVAL, CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced),
+ * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES, CM_EINVAL,
+ *         CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced),
  *         CM_ETIMEDOUT (it does not answer: the disk stays); CM_ENOTSUP on other systems than
- * Windows. Threads: any, also while the same process serves the disk; not an image's callback.
- * Since 0.1.
+ *         Windows.
+ * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
  */
 CM_API int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms);
 
@@ -119,7 +120,8 @@ struct cm_disk_info {
  * @param disks  Out: an array; free with cm_free(). NULL when there are none.
  * @param count  Out.
  * @return 0, CM_ENODRIVER, CM_ESTOPPED, CM_EACCES, CM_ENOMEM, CM_EVERSION, CM_EIO; CM_ENOTSUP on
- * other systems than Windows. Threads: any. Since 0.1.
+ *         other systems than Windows.
+ * Threads: any. Since 0.1.
  */
 CM_API int cm_list(struct cm_disk_info **disks, uint32_t *count);
 
@@ -127,10 +129,9 @@ CM_API int cm_list(struct cm_disk_info **disks, uint32_t *count);
 CM_API void cm_free(void *memory);
 
 /**
- * The counters of a disk: struct cm_stats of abi/coremnt_abi.h. Blocks for one call of the driver.
+ * The counters of a disk; their meaning is with struct cm_stats. Blocks for one call of the driver.
  * @param which  As for cm_unmount(). @return as for cm_list(), CM_ENOENT. Threads: any. Since 0.1.
  */
-struct cm_stats;
 CM_API int cm_get_stats(const char *which, struct cm_stats *stats);
 
 #ifdef __cplusplus

@@ -47,7 +47,8 @@ enum cm_error {
 /**
  * A sentence about the last failure in the calling thread: what failed, on what, and what to do.
  *
- * Calls that serve I/O (cm_image_read and its kin) return only numbers and do not touch it.
+ * Calls that do I/O (cm_image_read, _write, _flush, _trim, and the same of loopback.h) return only
+ * numbers and leave it as it was: ask cm_error_name() for a word about those.
  * Does not block. @return never NULL; valid until the next call of the library in this thread.
  * Threads: any; each has its own. Since 0.1.
  */

@@ -124,6 +124,12 @@ static int check_range(const struct cm_image *image, uint64_t offset, uint64_t l
     return (offset | length) % image->sector_size == 0 ? 0 : CM_EINVAL;
 }
 
+/* Callbacks are the user's: what is no number of ours would mislead who looks for one. */
+static int own_error(int result)
+{
+    return result == 0 || (result < 0 && result >= CM_EMEDIA) ? result : CM_EIO;
+}
+
 int cm_image_read(struct cm_image *image, void *buffer, uint32_t length, uint64_t offset)
 {
     int error = check_range(image, offset, length);
@@ -131,7 +137,7 @@ int cm_image_read(struct cm_image *image, void *buffer, uint32_t length, uint64_
     if (error != 0 || length == 0)
         return error;
     enter(image);
-    error = image->ops.read(image->context, buffer, length, offset);
+    error = own_error(image->ops.read(image->context, buffer, length, offset));
     leave(image);
     return error;
 }
@@ -151,7 +157,7 @@ int cm_image_write(struct cm_image *image, const void *buffer, uint32_t length, 
     if (error != 0 || length == 0)
         return error;
     enter(image);
-    error = image->ops.write(image->context, buffer, length, offset, flags & own);
+    error = own_error(image->ops.write(image->context, buffer, length, offset, flags & own));
     leave(image);
     if (error == 0 && (flags & ~own) != 0)
         error = cm_image_flush(image);
@@ -165,7 +171,7 @@ int cm_image_flush(struct cm_image *image)
     if (image->ops.flush == NULL || image->ops.write == NULL)
         return 0;
     enter(image);
-    error = image->ops.flush(image->context);
+    error = own_error(image->ops.flush(image->context));
     leave(image);
     return error;
 }
@@ -181,13 +187,15 @@ int cm_image_trim(struct cm_image *image, uint64_t offset, uint64_t length)
     if (error != 0 || length == 0)
         return error;
     enter(image);
-    error = image->ops.trim(image->context, offset, length);
+    error = own_error(image->ops.trim(image->context, offset, length));
     leave(image);
     return error;
 }
 
+/* What is known without the image; of its own answer only what it may decide is taken. */
 int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
 {
+    struct cm_image_info told;
     int error = 0;
 
     memset(info, 0, sizeof(*info));
@@ -197,10 +205,14 @@ int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
     info->sector_size = image->sector_size;
     info->read_only = image->ops.write == NULL;
     info->can_trim = image->ops.trim != NULL && image->ops.write != NULL;
-    if (image->ops.info != NULL) {
-        enter(image);
-        error = image->ops.info(image->context, info);
-        leave(image);
-    }
+    if (image->ops.info == NULL)
+        return 0;
+    told = *info;
+    enter(image);
+    error = own_error(image->ops.info(image->context, &told));
+    leave(image);
+    if (told.format != NULL)
+        info->format = told.format;
+    info->allocated = told.allocated;
     return error;
 }

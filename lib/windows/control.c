@@ -103,7 +103,7 @@ int cm_control_driver_gone(DWORD error)
     /*
      * What old handles give after the driver has gone. Wine deletes the device at once:
      * STATUS_FILE_DELETED is ERROR_ACCESS_DENIED, and requests that were pended end with
-     * STATUS_NO_SUCH_DEVICE (research/nt-api-surface.md, section h). It cannot be about rights: the
+     * STATUS_NO_SUCH_DEVICE (server/device.c: create_irp, delete_file). It cannot be about rights: the
      * handle was opened with all that the calls need. NT fails opens and calls of a device that is
      * being unloaded with STATUS_NO_SUCH_DEVICE too; before Windows 10 that is
      * ERROR_FILE_NOT_FOUND.

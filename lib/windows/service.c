@@ -196,7 +196,8 @@ static int driver_path(const char *sys_path, wchar_t *path, DWORD units)
             DWORD length = GetFullPathNameW(given, units, path, NULL);
 
             if (length == 0 || length >= units)
-                error = cm_fail(CM_EINVAL, "the path %s is too long.", sys_path);
+                error = cm_fail(
+                    CM_EINVAL, "\"%s\" is no path of a driver file: empty, or too long.", sys_path);
         }
     }
     if (error != 0)

@@ -72,7 +72,7 @@ static DWORD flush_volume(struct cm_volume *volume)
         return 0;
     error = GetLastError();
     /* The raw file system, which mounts what no other recognises, caches nothing and has no flush:
-     * rawfs.c of ReactOS, section 1g of research/nt-volume-sequence.md. */
+     * rawfs.c of ReactOS. */
     return error == ERROR_INVALID_FUNCTION ? 0 : error;
 }
 

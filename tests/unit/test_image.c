@@ -36,6 +36,54 @@ static void reads_arrive(void)
     close_fake(&fake, image);
 }
 
+/* A callback that returns what is no number of ours: a count of bytes, an errno. */
+static void strange_results_are_errors(void)
+{
+    static const int strange[] = {1, 512, -9999};
+    struct fake fake;
+    struct cm_image *image = open_fake(&fake, &fake_ops);
+
+    for (int i = 0; i < 3; i++) {
+        fake.error = strange[i];
+        CHECK_EQ(cm_image_read(image, buffer, 512, 0), CM_EIO);
+        CHECK_EQ(cm_image_write(image, buffer, 512, 0, 0), CM_EIO);
+        CHECK_EQ(cm_image_flush(image), CM_EIO);
+        CHECK_EQ(cm_image_trim(image, 0, 512), CM_EIO);
+    }
+    fake.error = 0;
+    close_fake(&fake, image);
+}
+
+static int lie(void *context, struct cm_image_info *info)
+{
+    (void)context;
+    info->size = 1;
+    info->sector_size = 7;
+    info->read_only = 1;
+    info->can_trim = 0;
+    info->format = "mine";
+    info->allocated = 42;
+    return 0;
+}
+
+static void an_image_tells_only_what_it_may_decide(void)
+{
+    struct fake fake;
+    struct cm_image_ops ops = fake_ops;
+    struct cm_image_info info;
+    struct cm_image *image;
+
+    ops.info = lie;
+    image = open_fake(&fake, &ops);
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    CHECK_EQ(info.size, FAKE_SIZE);
+    CHECK_EQ(info.sector_size, 512);
+    CHECK(!info.read_only && info.can_trim);
+    CHECK_STR(info.format, "mine");
+    CHECK_EQ(info.allocated, 42);
+    close_fake(&fake, image);
+}
+
 static void ranges_are_checked(void)
 {
     struct fake fake;
@@ -273,6 +321,8 @@ int main(int argc, char **argv)
         CHECK_TEST(a_failed_flush_fails_fua_and_close),
         CHECK_TEST(a_serial_image_is_called_by_one),
         CHECK_TEST(a_parallel_image_is_called_by_many),
+        CHECK_TEST(strange_results_are_errors),
+        CHECK_TEST(an_image_tells_only_what_it_may_decide),
     };
 
     return check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));

@@ -54,3 +54,12 @@ expect_success winio length '\\.\Z:'
 unmount_disk Z: --force
 kill "$holder"
 wait "$holder" || true
+
+# A driver that is stopped under a mounted disk: the server says so, and that it was not an unmount.
+mount_disk disk.img Z:
+driver_stop
+result=0
+win_wait "$server" 20 || result=$?
+expect_equal 'exit code of a server whose driver was stopped' "$result" 1
+expect_match 'what it says' 'driver CoreMnt has been stopped' "$(cat server.out)"
+driver_start
