@@ -95,9 +95,8 @@ int cli_size(const struct cli_verb *verb, const char *option, const char *text, 
 
 int cli_sector_size(const struct cli_verb *verb, const char *text, uint32_t *size)
 {
-    int result = cli_number(verb, "--sector-size", text, 512, 4096, size);
-
-    if (result == 0 && *size != 512 && *size != 4096)
-        result = cli_usage(verb, "--sector-size must be 512 or 4096, not %s", text);
-    return result;
+    *size = strcmp(text, "512") == 0 ? 512 : strcmp(text, "4096") == 0 ? 4096 : 0;
+    if (*size == 0)
+        return cli_usage(verb, "--sector-size must be 512 or 4096, not \"%s\"", text);
+    return CLI_OK;
 }

@@ -168,9 +168,11 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     action = find_action(arguments[0]);
     if (action == NULL)
         return cli_usage(verb, "there is no \"coremnt driver %s\"", arguments[0]);
-    if ((count == 2 && !action->takes_path) || (force && !action->takes_force) ||
-        (json && action->run != NULL))
-        return cli_usage(verb, "\"coremnt driver %s\" does not take that", action->name);
+    if (count == 2 && !action->takes_path)
+        return cli_usage(verb, "\"coremnt driver %s\" takes no \"%s\"", action->name, arguments[1]);
+    if ((force && !action->takes_force) || (json && action->run != NULL))
+        return cli_usage(verb, "\"coremnt driver %s\" takes no %s", action->name,
+                         force ? "--force" : "--json");
     if (action->run == NULL)
         return show_status(json);
     result = action->run(count == 2 ? arguments[1] : NULL, force);

@@ -93,7 +93,18 @@ static int print_help(void)
 
 static int asks_for_help(int argc, char **argv)
 {
-    return argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return 1;
+    return 0;
+}
+
+static const struct cli_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (strcmp(name, verbs[i]->name) == 0)
+            return verbs[i];
+    return NULL;
 }
 
 static int run_verb(const struct cli_verb *verb, int argc, char **argv)
@@ -105,24 +116,38 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
     return verb->run(verb, argc - 1, argv + 1);
 }
 
+/* "coremnt help VERB" is "coremnt VERB --help". */
+static int run_help(int argc, char **argv)
+{
+    char option[] = "--help";
+    char *arguments[] = {argv[0], argc > 2 ? argv[2] : NULL, option, NULL};
+    const struct cli_verb *verb;
+
+    if (argc < 3)
+        return print_help();
+    verb = find_verb(argv[2]);
+    if (verb == NULL)
+        return cli_usage(NULL, "there is no verb \"%s\"", argv[2]);
+    return run_verb(verb, 3, arguments);
+}
+
 static int run(int argc, char **argv)
 {
-    size_t i;
+    const struct cli_verb *verb;
 
     if (argc < 2)
         return cli_usage(NULL, "a verb is missing");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
-        return print_help();
+        return run_help(argc, argv);
     if (strcmp(argv[1], "--version") == 0) {
         printf("coremnt %s\n", CM_VERSION_STRING);
         return CLI_OK;
     }
-    for (i = 0; i < VERB_COUNT; i++) {
-        if (strcmp(argv[1], verbs[i]->name) == 0)
-            return run_verb(verbs[i], argc, argv);
-    }
-    return cli_usage(NULL, "there is no verb \"%s\"", argv[1]);
+    verb = find_verb(argv[1]);
+    if (verb == NULL)
+        return cli_usage(NULL, "there is no verb \"%s\"", argv[1]);
+    return run_verb(verb, argc, argv);
 }
 
 int main(int argc, char **argv)
