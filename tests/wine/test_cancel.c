@@ -33,25 +33,39 @@ static void check_sums(const struct raw_disk *disk)
     CHECK_EQ(stats.waiting + stats.in_flight, 0);
 }
 
-/* A read under way; its end is awaited with a bound. */
+/* A read or write under way; its end is awaited with a bound. */
 struct pending {
     OVERLAPPED overlapped;
     unsigned char *buffer;
     DWORD length;
 };
 
-static void start_read(struct pending *pending, HANDLE disk, DWORD length, int64_t offset)
+static void start(struct pending *pending, HANDLE disk, uint32_t op, DWORD length, int64_t offset)
 {
+    BOOL done;
+
     memset(pending, 0, sizeof(*pending));
     pending->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
     pending->overlapped.Offset = (DWORD)offset;
     pending->buffer = calloc(1, length);
     pending->length = length;
-    if (!ReadFile(disk, pending->buffer, length, NULL, &pending->overlapped))
+    done = op == CM_OP_WRITE ? WriteFile(disk, pending->buffer, length, NULL, &pending->overlapped)
+                             : ReadFile(disk, pending->buffer, length, NULL, &pending->overlapped);
+    if (!done)
         CHECK_EQ(GetLastError(), ERROR_IO_PENDING);
 }
 
-static DWORD finish_read(struct pending *pending, HANDLE disk, DWORD *got)
+static void start_read(struct pending *pending, HANDLE disk, DWORD length, int64_t offset)
+{
+    start(pending, disk, CM_OP_READ, length, offset);
+}
+
+static void start_write(struct pending *pending, HANDLE disk, DWORD length, int64_t offset)
+{
+    start(pending, disk, CM_OP_WRITE, length, offset);
+}
+
+static DWORD finish(struct pending *pending, HANDLE disk, DWORD *got)
 {
     DWORD error = ERROR_SUCCESS, bytes;
 
@@ -74,7 +88,7 @@ static void test_a_waiting_request_is_cancelled_at_once(void)
     handle = raw_open_disk(&disk);
     start_read(&pending, handle, 4096, 0);
     CHECK(raw_cancel(handle, &pending.overlapped));
-    CHECK_EQ(finish_read(&pending, handle, NULL), ERROR_OPERATION_ABORTED);
+    CHECK_EQ(finish(&pending, handle, NULL), ERROR_OPERATION_ABORTED);
     raw_get_stats(&disk, &stats);
     CHECK_EQ(stats.cancelled, 1);
     CHECK_EQ(stats.handed_out, 0);
@@ -97,7 +111,7 @@ static void test_a_request_with_the_server_is_cancelled_without_it(void)
     start_read(&pending, handle, 4096, 0);
     CHECK_EQ(raw_exchange(&disk, NULL, 0, 0, &request, 1, &count), 0);
     CHECK(raw_cancel(handle, &pending.overlapped));
-    CHECK_EQ(finish_read(&pending, handle, NULL), ERROR_OPERATION_ABORTED);
+    CHECK_EQ(finish(&pending, handle, NULL), ERROR_OPERATION_ABORTED);
     check_sums(&disk);
 
     /* The slot stays taken until the server has answered: it may still write to it. */
@@ -110,7 +124,7 @@ static void test_a_request_with_the_server_is_cancelled_without_it(void)
     CHECK_EQ(next.offset, 4096);
     reply = (struct cm_reply){next.tag, CM_STATUS_OK, 4096};
     CHECK_EQ(raw_exchange(&disk, &reply, 1, CM_EXCHANGE_NO_WAIT, &next, 1, &count), 0);
-    CHECK_EQ(finish_read(&pending, handle, NULL), 0);
+    CHECK_EQ(finish(&pending, handle, NULL), 0);
     check_sums(&disk);
     CloseHandle(handle);
     raw_detach(&disk);
@@ -134,7 +148,7 @@ static void test_a_large_request_half_handed_out_is_cancelled_whole(void)
     reply = (struct cm_reply){requests[0].tag, CM_STATUS_OK, (uint32_t)requests[0].length};
     CHECK_EQ(raw_exchange(&disk, &reply, 1, CM_EXCHANGE_NO_WAIT, requests, 0, &count), 0);
     CHECK(raw_cancel(handle, &pending.overlapped));
-    CHECK_EQ(finish_read(&pending, handle, NULL), ERROR_OPERATION_ABORTED);
+    CHECK_EQ(finish(&pending, handle, NULL), ERROR_OPERATION_ABORTED);
     for (int i = 1; i < 4; i++) {
         reply = (struct cm_reply){requests[i].tag, CM_STATUS_IO_ERROR, 0};
         CHECK_EQ(raw_exchange(&disk, &reply, 1, CM_EXCHANGE_NO_WAIT, requests, 0, &count), 0);
@@ -145,18 +159,6 @@ static void test_a_large_request_half_handed_out_is_cancelled_whole(void)
     check_sums(&disk);
     CloseHandle(handle);
     raw_detach(&disk);
-}
-
-/* A write under way; finish_read() awaits it. */
-static void start_write(struct pending *pending, HANDLE disk, DWORD length, int64_t offset)
-{
-    memset(pending, 0, sizeof(*pending));
-    pending->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-    pending->overlapped.Offset = (DWORD)offset;
-    pending->buffer = calloc(1, length);
-    pending->length = length;
-    if (!WriteFile(disk, pending->buffer, length, NULL, &pending->overlapped))
-        CHECK_EQ(GetLastError(), ERROR_IO_PENDING);
 }
 
 static void answer(const struct raw_disk *disk, const struct cm_request *request)
@@ -185,7 +187,7 @@ static void test_a_cancelled_write_cannot_overtake_a_later_one(void)
     start_write(&first, handle, 8192, 4096);
     CHECK_EQ(raw_exchange(&disk, NULL, 0, 0, &abandoned, 1, &count), 0);
     CHECK(raw_cancel(handle, &first.overlapped));
-    CHECK_EQ(finish_read(&first, handle, NULL), ERROR_OPERATION_ABORTED);
+    CHECK_EQ(finish(&first, handle, NULL), ERROR_OPERATION_ABORTED);
 
     start_write(&overlapping, handle, 512, 4096 + 8192 - 512);
     start_read(&reading, handle, 4096 + 512, 0);
@@ -195,15 +197,15 @@ static void test_a_cancelled_write_cannot_overtake_a_later_one(void)
     CHECK_EQ(count, 1);
     CHECK_EQ(requests[0].offset, 4096 + 8192);
     answer(&disk, &requests[0]);
-    CHECK_EQ(finish_read(&elsewhere, handle, NULL), 0);
+    CHECK_EQ(finish(&elsewhere, handle, NULL), 0);
 
     answer(&disk, &abandoned);
     CHECK_EQ(raw_exchange(&disk, NULL, 0, CM_EXCHANGE_NO_WAIT, requests, 4, &count), 0);
     CHECK_EQ(count, 2);
     answer(&disk, &requests[0]);
     answer(&disk, &requests[1]);
-    CHECK_EQ(finish_read(&overlapping, handle, NULL), 0);
-    CHECK_EQ(finish_read(&reading, handle, NULL), 0);
+    CHECK_EQ(finish(&overlapping, handle, NULL), 0);
+    CHECK_EQ(finish(&reading, handle, NULL), 0);
     check_sums(&disk);
     CloseHandle(handle);
     raw_detach(&disk);
@@ -224,13 +226,13 @@ static void test_a_late_reply_frees_what_waited_for_it(void)
     start_write(&first, handle, 4096, 0);
     CHECK_EQ(raw_exchange(&disk, NULL, 0, 0, &abandoned, 1, &count), 0);
     CHECK(raw_cancel(handle, &first.overlapped));
-    CHECK_EQ(finish_read(&first, handle, NULL), ERROR_OPERATION_ABORTED);
+    CHECK_EQ(finish(&first, handle, NULL), ERROR_OPERATION_ABORTED);
     start_write(&second, handle, 4096, 0);
     raw_server_start(&server, &disk, MIB); /* waits in an exchange: there is nothing for it */
     Sleep(100);
     CHECK(!HasOverlappedIoCompleted(&second.overlapped));
     answer(&disk, &abandoned);
-    CHECK_EQ(finish_read(&second, handle, NULL), 0);
+    CHECK_EQ(finish(&second, handle, NULL), 0);
     check_sums(&disk);
     CloseHandle(handle);
     raw_server_stop(&server);
@@ -280,7 +282,7 @@ static DWORD WINAPI storm_run(void *argument)
             raw_cancel(handle, check_random(&random) % 2 != 0 ? &pending.overlapped : NULL);
             break;
         }
-        error = finish_read(&pending, handle, &got);
+        error = finish(&pending, handle, &got);
         if (error == ERROR_SUCCESS) {
             CHECK_EQ(got, length);
             InterlockedIncrement(storm->done);
