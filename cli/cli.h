@@ -38,9 +38,6 @@ extern const struct cli_verb cmd_driver, cmd_create, cmd_mount, cmd_unmount, cmd
 
 /* -- failures (main.c) ------------------------------------------------------------------------- */
 
-/* The exit code for a CM_E...: one table. */
-int cli_exit_code(int error);
-
 /* Print the library's sentence about `error`, and return the exit code. */
 int cli_fail(int error);
 

@@ -19,7 +19,7 @@ static void print_json(const struct cm_disk_info *disks, uint32_t count)
         const struct cm_disk_info *disk = &disks[i];
         char device[64];
 
-        snprintf(device, sizeof(device), "\\Device\\CoreMntDisk%u", (unsigned)disk->number);
+        snprintf(device, sizeof(device), CM_DISK_DEVICE_PREFIX "%u", (unsigned)disk->number);
         out_json_begin(&json, NULL, '{');
         out_json_id(&json, "id", disk->id);
         out_json_string(&json, "mount_point", disk->mount_point);

@@ -34,7 +34,8 @@ static const struct {
     {CM_ESTOPPED, CLI_NO_DRIVER}, {CM_EVERSION, CLI_NO_DRIVER},
 };
 
-int cli_exit_code(int error)
+/* For a CM_E... */
+static int exit_code_of(int error)
 {
     size_t i;
 
@@ -53,7 +54,7 @@ int cli_fail(int error)
 
     fflush(stdout);
     fprintf(stderr, "coremnt: %s\n", sentence[0] != '\0' ? sentence : cm_error_name(error));
-    return cli_exit_code(error);
+    return exit_code_of(error);
 }
 
 int cli_usage(const struct cli_verb *verb, const char *format, ...)

@@ -14,8 +14,6 @@
 #include "security.h"
 #include "server.h"
 
-#define DISK_NAME L"\\Device\\CoreMntDisk" /* + number */
-
 static BOOLEAN MountIsValid(const struct cm_mount *Mount)
 {
     if ((Mount->flags & ~CM_MOUNT_ALL_FLAGS) != 0 || Mount->reserved != 0)
@@ -50,7 +48,7 @@ NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
 {
     WCHAR Digits[12];
     UNICODE_STRING Suffix = {.Buffer = Digits, .MaximumLength = sizeof(Digits)};
-    NTSTATUS Status = RtlAppendUnicodeToString(Name, DISK_NAME);
+    NTSTATUS Status = RtlAppendUnicodeToString(Name, L"" CM_DISK_DEVICE_PREFIX);
 
     if (NT_SUCCESS(Status))
         Status = RtlIntegerToUnicodeString(Number, 10, &Suffix);

@@ -46,7 +46,8 @@ static DWORD list_once(HANDLE control, uint32_t room, struct cm_list **list, uin
     return error;
 }
 
-int cm_list_entries(HANDLE control, struct cm_list_entry **entries, uint32_t *count)
+/* All disks; free() the array. 0, or of the call, with a sentence. */
+static int list_entries(HANDLE control, struct cm_list_entry **entries, uint32_t *count)
 {
     struct cm_list *list = NULL;
     uint32_t room = FIRST_ROOM;
@@ -108,7 +109,7 @@ int cm_list(struct cm_disk_info **disks, uint32_t *count)
     error = cm_control_open(&control, NULL);
     if (error != 0)
         return error;
-    error = cm_list_entries(control, &entries, count);
+    error = list_entries(control, &entries, count);
     CloseHandle(control);
     if (error != 0 || *count == 0) {
         free(entries);
@@ -157,7 +158,7 @@ int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry,
 
     *dead_letter = '\0';
     if (error == 0)
-        error = cm_list_entries(control, &entries, &count);
+        error = list_entries(control, &entries, &count);
     if (error != 0)
         return error;
     for (i = 0; i < count; i++) {
@@ -203,7 +204,7 @@ void cm_list_remove_dead_letters(HANDLE control)
         if (cm_letter_disk_number((char)('A' + i), &numbers[i]) == 0)
             letters |= 1u << i;
     }
-    if (letters == 0 || cm_list_entries(control, &entries, &count) != 0)
+    if (letters == 0 || list_entries(control, &entries, &count) != 0)
         return;
     for (i = 0; i < 26; i++) {
         char device[CM_DEVICE_NAME_SIZE];

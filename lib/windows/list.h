@@ -10,9 +10,6 @@
 
 #include "abi/coremnt_abi.h"
 
-/* All disks; free() the array. 0, or of the call, with a sentence. */
-int cm_list_entries(HANDLE control, struct cm_list_entry **entries, uint32_t *count);
-
 /*
  * The disk that `which` names: a letter, or an id in decimal.
  *

@@ -6,6 +6,7 @@
  */
 #include "lib/core/os.h"
 #include "tests/unit/check.h"
+#include "tests/unit/filled.h"
 
 #include <coremnt/loopback.h>
 
@@ -99,23 +100,6 @@ static struct cm_image_info info_of(struct cm_image *image)
     CHECK_EQ(cm_image_flush(image), 0); /* file systems decide late what they allocate */
     CHECK_EQ(cm_image_get_info(image, &info), 0);
     return info;
-}
-
-static void fill(struct cm_image *image, uint64_t offset, uint32_t length, unsigned char value)
-{
-    memset(buffer, value, length);
-    CHECK_EQ(cm_image_write(image, buffer, length, offset, 0), 0);
-}
-
-static int range_is(struct cm_image *image, uint64_t offset, uint32_t length, unsigned char value)
-{
-    memset(buffer, ~value, length);
-    if (!CHECK_EQ(cm_image_read(image, buffer, length, offset), 0))
-        return 0;
-    for (uint32_t i = 0; i < length; i++)
-        if (buffer[i] != value)
-            return 0;
-    return 1;
 }
 
 /* -- contents ---------------------------------------------------------------------------------- */

@@ -186,7 +186,7 @@ void raw_define_letter(struct raw_disk *disk)
 {
     WCHAR target[64];
 
-    swprintf(target, 64, L"\\Device\\CoreMntDisk%u", (unsigned)disk->mounted.number);
+    swprintf(target, 64, L"" CM_DISK_DEVICE_PREFIX L"%u", (unsigned)disk->mounted.number);
     for (WCHAR letter = L'Y'; letter >= L'D'; letter--) {
         WCHAR name[3] = {letter, L':', 0}, old[MAX_PATH];
         if (QueryDosDeviceW(name, old, MAX_PATH) != 0)
