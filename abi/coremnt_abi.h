@@ -21,7 +21,9 @@
  *
  *      VERSION -> MOUNT -> ARENA_MAP or ARENA_LEND -> EXCHANGE, EXCHANGE, ... -> UNMOUNT or close
  *
- * The disk lives exactly as long as the handle that mounted it, or until UNMOUNT.
+ * The disk lives as long as the handle that mounted it, or until UNMOUNT. One that was mounted with
+ * hold_seconds outlives its server by that time, and another server may take it over: VERSION ->
+ * ATTACH -> ARENA_MAP or ARENA_LEND -> EXCHANGE...
  */
 #ifndef COREMNT_ABI_H
 #define COREMNT_ABI_H
@@ -50,6 +52,8 @@
 #define CM_MAX_SLOT_SIZE (1024u * 1024u) /* bytes */
 #define CM_MAX_ARENA_SIZE (256u * 1024u * 1024u)
 #define CM_MAX_DISK_SIZE (UINT64_C(1) << 62)
+#define CM_MAX_HOLD_SECONDS 3600u
+#define CM_MAX_TIMEOUT_SECONDS 900u
 #define CM_IMAGE_NAME_UNITS 260u /* UTF-16 units, the terminating zero included */
 
 /* -- ioctl codes ------------------------------------------------------------------------------- */
@@ -69,6 +73,8 @@
 #define CM_IOCTL_EXCHANGE CM_CTL_CODE(0x805u, CM_METHOD_BUFFERED)
 #define CM_IOCTL_LIST CM_CTL_CODE(0x806u, CM_METHOD_BUFFERED)
 #define CM_IOCTL_STATS CM_CTL_CODE(0x807u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_ATTACH CM_CTL_CODE(0x808u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_HEALTH CM_CTL_CODE(0x809u, CM_METHOD_BUFFERED)
 
 /* -- VERSION: in nothing, out struct cm_version ------------------------------------------------ */
 
@@ -81,6 +87,7 @@ struct cm_version {
 
 #define CM_FEATURE_ARENA_MAP (UINT64_C(1) << 0)  /* the driver shares memory by ARENA_MAP (Wine) */
 #define CM_FEATURE_ARENA_LEND (UINT64_C(1) << 1) /* the server lends memory by ARENA_LEND (NT) */
+#define CM_FEATURE_HOLD (UINT64_C(1) << 2)       /* hold_seconds, timeout_seconds, ATTACH, HEALTH */
 
 /* -- MOUNT: in struct cm_mount, out struct cm_mounted ------------------------------------------ */
 
@@ -88,18 +95,19 @@ struct cm_version {
  * Makes a disk that belongs to this handle. It answers nothing until it has an arena.
  *
  * STATUS_REVISION_MISMATCH       abi_version is not the driver's
- * STATUS_INVALID_PARAMETER       a number outside its limits, an unknown flag, `reserved` not zero
+ * STATUS_INVALID_PARAMETER       a number outside its limits, an unknown flag
  * STATUS_DELETE_PENDING          the driver is being stopped
  * STATUS_INSUFFICIENT_RESOURCES
  */
 struct cm_mount {
-    uint32_t abi_version; /* CM_ABI_VERSION of the caller */
-    uint32_t flags;       /* CM_MOUNT_* */
-    uint64_t size;        /* bytes; a multiple of sector_size, not 0, at most CM_MAX_DISK_SIZE */
-    uint32_t sector_size; /* bytes; CM_SECTOR_SIZE_SMALL or CM_SECTOR_SIZE_LARGE */
-    uint32_t queue_depth; /* requests that can be handed out at once = slots of the arena */
-    uint32_t slot_size;   /* bytes; a power of two; larger requests are split */
-    uint32_t reserved;
+    uint32_t abi_version;  /* CM_ABI_VERSION of the caller */
+    uint32_t flags;        /* CM_MOUNT_* */
+    uint64_t size;         /* bytes; a multiple of sector_size, not 0, at most CM_MAX_DISK_SIZE */
+    uint32_t sector_size;  /* bytes; CM_SECTOR_SIZE_SMALL or CM_SECTOR_SIZE_LARGE */
+    uint32_t queue_depth;  /* requests that can be handed out at once = slots of the arena */
+    uint32_t slot_size;    /* bytes; a power of two; larger requests are split */
+    uint16_t hold_seconds; /* how long it outlives its server; 0: not at all. CM_FEATURE_HOLD */
+    uint16_t timeout_seconds; /* a request that takes longer fails; 0: none. CM_FEATURE_HOLD */
     uint16_t image_name[CM_IMAGE_NAME_UNITS]; /* UTF-16 for LIST; zero-terminated, may be empty */
 };
 
@@ -300,6 +308,68 @@ struct cm_stats {
     uint64_t largest_wait_us; /* longest time from an IRP's arrival until it was handed out */
 };
 
+/* -- ATTACH: in struct cm_attach, out struct cm_attached --------------------------------------- */
+
+/*
+ * Takes over a disk whose server has gone, while it is held (cm_mount.hold_seconds). From then on it
+ * belongs to this handle; it answers again once it has an arena (ARENA_MAP, ARENA_LEND). What has waited
+ * is handed out, and what the server before had and did not answer is handed out once more, under new
+ * tags: WRITE, TRIM and FLUSH may be done twice, which changes nothing. Tags, arena and exchanges of
+ * the server before are of no use any more.
+ *
+ * The time for which a disk is held begins with each loss of its server. A disk that never had an
+ * arena is not held.
+ *
+ * STATUS_REVISION_MISMATCH   abi_version is not the driver's
+ * STATUS_INVALID_PARAMETER   an unknown flag; a size that is not the disk's
+ * STATUS_NOT_FOUND           no such disk, or none any more
+ * STATUS_DEVICE_BUSY         it has a server: another handle's, whose end the driver has not seen
+ * STATUS_DELETE_PENDING      the driver is being stopped
+ */
+struct cm_attach {
+    uint32_t abi_version; /* CM_ABI_VERSION of the caller */
+    uint32_t flags;       /* none yet: 0 */
+    uint64_t disk_id;
+    uint64_t size; /* bytes: of the image that will be served; must be the disk's */
+};
+
+struct cm_attached {
+    uint64_t disk_id;
+    uint64_t arena_size;  /* bytes: queue_depth * slot_size */
+    uint32_t number;      /* see cm_mounted.number */
+    uint32_t sector_size; /* bytes */
+    uint32_t flags;       /* CM_MOUNT_* */
+    uint32_t queue_depth;
+    uint32_t slot_size; /* bytes */
+    uint32_t reserved;
+};
+
+/* -- HEALTH: in struct cm_health_of, out struct cm_health -------------------------------------- */
+
+/* Whether a disk is being served, and by a server that answers. Any handle may ask. */
+struct cm_health_of {
+    uint64_t disk_id;
+};
+
+struct cm_health {
+    uint32_t state;           /* enum cm_health_state */
+    uint32_t hold_seconds;    /* as mounted */
+    uint32_t timeout_seconds; /* as mounted */
+    uint32_t hold_left_ms;    /* HELD: until it goes; else 0 */
+    uint64_t
+        unanswered_ms;  /* SERVED: how long requests have been with the server without a reply of
+                               any kind to any of them; 0: it has none. A server that has hung shows here */
+    uint64_t timed_out; /* requests ended by timeout_seconds; they count as failed */
+    uint64_t attaches;  /* how often a server has taken the disk over */
+    uint64_t handed_out_again; /* requests that were */
+};
+
+enum cm_health_state {
+    CM_HEALTH_STARTING = 0, /* it has no arena yet: right after MOUNT or ATTACH */
+    CM_HEALTH_SERVED = 1,
+    CM_HEALTH_HELD = 2, /* its server has gone: ATTACH, or it goes */
+};
+
 /* -- the sizes, the same for x64 and x86 ------------------------------------------------------- */
 
 #ifdef __cplusplus
@@ -322,5 +392,9 @@ CM_ABI_SIZE(cm_list, 8);
 CM_ABI_SIZE(cm_list_entry, 40 + 2 * CM_IMAGE_NAME_UNITS);
 CM_ABI_SIZE(cm_stats_of, 8);
 CM_ABI_SIZE(cm_stats, 16 * 8);
+CM_ABI_SIZE(cm_attach, 24);
+CM_ABI_SIZE(cm_attached, 40);
+CM_ABI_SIZE(cm_health_of, 8);
+CM_ABI_SIZE(cm_health, 48);
 
 #endif

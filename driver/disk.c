@@ -16,7 +16,8 @@
 
 static BOOLEAN MountIsValid(const struct cm_mount *Mount)
 {
-    if ((Mount->flags & ~CM_MOUNT_ALL_FLAGS) != 0 || Mount->reserved != 0)
+    if ((Mount->flags & ~CM_MOUNT_ALL_FLAGS) != 0 || Mount->hold_seconds != 0 ||
+        Mount->timeout_seconds != 0)
         return FALSE;
     if (Mount->sector_size != CM_SECTOR_SIZE_SMALL && Mount->sector_size != CM_SECTOR_SIZE_LARGE)
         return FALSE;
