@@ -28,7 +28,7 @@ static void test_unknown_ioctls_are_refused(void)
 {
     unsigned char buffer[64] = {0};
 
-    for (uint32_t function = 0x808; function < 0x820; function++)
+    for (uint32_t function = 0x80A; function < 0x820; function++)
         CHECK_EQ(raw_ioctl(control, CM_CTL_CODE(function, CM_METHOD_BUFFERED), buffer,
                            sizeof(buffer), buffer, sizeof(buffer), NULL),
                  ERROR_INVALID_FUNCTION);
@@ -126,7 +126,8 @@ static void test_mount_refuses_numbers_outside_their_limits(void)
 {
     REFUSED(flags, CM_MOUNT_ALL_FLAGS + 1);
     REFUSED(flags, 0x80000000u);
-    REFUSED(reserved, 1);
+    REFUSED(hold_seconds, CM_MAX_HOLD_SECONDS + 1);
+    REFUSED(timeout_seconds, CM_MAX_TIMEOUT_SECONDS + 1);
     REFUSED(size, 0);
     REFUSED(size, 511);
     REFUSED(size, MIB + 1);
