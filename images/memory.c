@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c - a disk in the memory of this process. What was never written takes none.
+ * memory.c - a disk in the memory of this process, and gone with it. What was never written takes
+ * none.
  *
  * Opened by registry.c. Its callbacks are the hot path: called by the pool, on many threads at
  * once.
@@ -196,7 +197,7 @@ static void memory_close(void *context)
 
 static const struct cm_image_ops memory_ops = {
     .size = sizeof(struct cm_image_ops),
-    .flags = CM_IMAGE_PARALLEL,
+    .flags = CM_IMAGE_PARALLEL | CM_IMAGE_VOLATILE,
     .read = memory_read,
     .close = memory_close,
     .write = memory_write,

@@ -35,6 +35,10 @@ struct cm_disk_options {
     uint32_t reserved;
     const char *mount_point; /* "Z:"; NULL: the first free letter, from D: on; "": no letter */
     const char *image_name;  /* shown by `coremnt list`; UTF-8; NULL: none */
+    uint32_t hold_seconds;   /* how long the disk outlives its server, for cm_disk_attach(); at most
+                              * CM_MAX_HOLD_SECONDS; 0: not at all */
+    uint32_t request_timeout_seconds; /* a request that takes longer fails; at most
+                                       * CM_MAX_TIMEOUT_SECONDS; 0: it may take for ever */
 };
 
 /**

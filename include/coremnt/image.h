@@ -45,7 +45,7 @@ struct cm_image_info {
  */
 struct cm_image_ops {
     uint32_t size;  /* sizeof(struct cm_image_ops) */
-    uint32_t flags; /* CM_IMAGE_PARALLEL, CM_IMAGE_OWN_FUA */
+    uint32_t flags; /* CM_IMAGE_PARALLEL, CM_IMAGE_OWN_FUA, CM_IMAGE_VOLATILE */
 
     /* Required. */
     int (*read)(void *context, void *buffer, uint32_t length, uint64_t offset);
@@ -69,6 +69,13 @@ struct cm_image_ops {
 #define CM_IMAGE_PARALLEL (1u << 0)
 /* `write` obeys CM_IMAGE_FUA itself; without it the library calls `flush` after such a write. */
 #define CM_IMAGE_OWN_FUA (1u << 1)
+/*
+ * What a write has been answered for may be lost when the process ends, because it lies in memory of
+ * the process: all of the image, or a cache in front of it. A disk of such an image cannot be held
+ * for another process (cm_disk_options.hold_seconds). A file's data that the system caches is not
+ * meant: it survives the process.
+ */
+#define CM_IMAGE_VOLATILE (1u << 2)
 
 /* How cm_image_open() opens. Zero-initialise, set struct_size, then what you need. */
 struct cm_image_options {
@@ -152,6 +159,12 @@ CM_API int cm_image_trim(struct cm_image *image, uint64_t offset, uint64_t lengt
 
 /** Describe the image. May ask the file system. @return 0 or CM_EIO. Threads: any. Since 0.1. */
 CM_API int cm_image_get_info(struct cm_image *image, struct cm_image_info *info);
+
+/**
+ * Whether the image's content goes with its process; see CM_IMAGE_VOLATILE. An image of yours that
+ * lies on top of another passes it on. Does not block. @return 0 or 1. Threads: any. Since 0.1.
+ */
+CM_API int cm_image_is_volatile(const struct cm_image *image);
 
 /** One kind of image that cm_image_open() knows. */
 struct cm_image_kind {

@@ -25,8 +25,10 @@ static int check(const struct cm_disk_options *options)
 {
     uint32_t slot_size = options->slot_size;
 
-    if (options->flags != 0 || options->reserved != 0)
+    if (options->flags != 0)
         return cm_fail(CM_EINVAL, "unknown flags for a disk: 0x%x.", (unsigned)options->flags);
+    if (options->reserved != 0)
+        return cm_fail(CM_EINVAL, "cm_disk_options.reserved is not 0.");
     if (options->threads > CM_MAX_THREADS)
         return cm_fail(CM_EINVAL, "%u threads are too many: at most %u.",
                        (unsigned)options->threads, CM_MAX_THREADS);
@@ -40,6 +42,13 @@ static int check(const struct cm_disk_options *options)
     if ((uint64_t)options->queue_depth * slot_size > CM_MAX_ARENA_SIZE)
         return cm_fail(CM_EINVAL, "queue depth times slot size is over %u MiB.",
                        CM_MAX_ARENA_SIZE / 1048576u);
+    if (options->hold_seconds > CM_MAX_HOLD_SECONDS)
+        return cm_fail(CM_EINVAL, "a disk cannot be held for %u seconds: at most %u.",
+                       (unsigned)options->hold_seconds, CM_MAX_HOLD_SECONDS);
+    if (options->request_timeout_seconds > CM_MAX_TIMEOUT_SECONDS)
+        return cm_fail(CM_EINVAL,
+                       "a request cannot be given %u seconds: at most %u, or 0 for ever.",
+                       (unsigned)options->request_timeout_seconds, CM_MAX_TIMEOUT_SECONDS);
     return 0;
 }
 

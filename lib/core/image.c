@@ -24,7 +24,7 @@ struct cm_image {
     struct cm_os_mutex serial; /* held around every callback, unless CM_IMAGE_PARALLEL */
 };
 
-#define ALL_OPS_FLAGS (CM_IMAGE_PARALLEL | CM_IMAGE_OWN_FUA)
+#define ALL_OPS_FLAGS (CM_IMAGE_PARALLEL | CM_IMAGE_OWN_FUA | CM_IMAGE_VOLATILE)
 
 /* -- making and closing ------------------------------------------------------------------------ */
 
@@ -215,4 +215,9 @@ int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
         info->format = told.format;
     info->allocated = told.allocated;
     return error;
+}
+
+int cm_image_is_volatile(const struct cm_image *image)
+{
+    return (image->ops.flags & CM_IMAGE_VOLATILE) != 0;
 }

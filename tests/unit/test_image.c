@@ -36,6 +36,21 @@ static void reads_arrive(void)
     close_fake(&fake, image);
 }
 
+static void an_image_may_say_that_it_is_volatile(void)
+{
+    struct cm_image_ops ops = fake_ops;
+    struct fake fake;
+    struct cm_image *image = open_fake(&fake, &ops);
+
+    CHECK_EQ(cm_image_is_volatile(image), 0);
+    close_fake(&fake, image);
+    ops.flags |= CM_IMAGE_VOLATILE;
+    image = open_fake(&fake, &ops);
+    CHECK_EQ(cm_image_is_volatile(image), 1);
+    CHECK_EQ(cm_image_write(image, buffer, 512, 0, 0), 0);
+    close_fake(&fake, image);
+}
+
 /* A callback that returns what is no number of ours: a count of bytes, an errno. */
 static void strange_results_are_errors(void)
 {
@@ -321,6 +336,7 @@ int main(int argc, char **argv)
         CHECK_TEST(a_failed_flush_fails_fua_and_close),
         CHECK_TEST(a_serial_image_is_called_by_one),
         CHECK_TEST(a_parallel_image_is_called_by_many),
+        CHECK_TEST(an_image_may_say_that_it_is_volatile),
         CHECK_TEST(strange_results_are_errors),
         CHECK_TEST(an_image_tells_only_what_it_may_decide),
     };
