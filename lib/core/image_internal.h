@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * image_internal.h - what registry.c and the files of images/ agree on.
+ * image_internal.h - what registry.c and the files of images/ agree on, and what the tool asks of
+ * specifications.
  */
 #ifndef CM_IMAGE_INTERNAL_H
 #define CM_IMAGE_INTERNAL_H
+
+#include <stddef.h>
 
 #include <coremnt/image.h>
 
@@ -18,5 +21,12 @@ typedef int cm_image_opener(const char *rest, const struct cm_image_options *opt
 /* One for each kind, in images/. Their table is in registry.c. */
 cm_image_opener cm_memory_open;
 cm_image_opener cm_raw_open;
+
+/*
+ * A specification that means the same in every current folder: what it says, with the path in it
+ * made full. The image need not exist. Sets the sentence.
+ * @return 0, CM_EFORMAT, CM_EINVAL (also: longer than `size`, zero included), CM_ENOMEM. Any thread.
+ */
+int cm_image_full_spec(const char *spec, char *full, size_t size);
 
 #endif

@@ -27,6 +27,10 @@ void cm_os_file_close(struct cm_os_file *file);
 /* Remove the file at a path: to take back one that was made and could not be filled. */
 int cm_os_file_remove(const char *path);
 
+/* A path that does not depend on the current folder, into `size` bytes; the file need not exist.
+ * CM_EINVAL: no path, or longer than that; CM_ENOMEM. */
+int cm_os_full_path(const char *path, char *full, size_t size);
+
 /* All or nothing; reads beyond the end of the file give zeros. Hot: set only the number, no
  * sentence. Any threads at once. */
 int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset);

@@ -11,20 +11,33 @@
 #include "abi/coremnt_abi.h"
 #include "lib/core/error_internal.h"
 #include "lib/core/image_internal.h"
+#include "lib/core/os.h"
 
 #include <coremnt/image.h>
 
-/* name, syntax, summary, opener; sorted */
+/* What follows the colon. */
+enum rest { REST_IS_NO_PATH, REST_IS_PATH };
+
+/* name, syntax, summary, opener, rest; sorted */
 #define KINDS(KIND)                                                                                \
     KIND("memory", "memory:SIZE", "memory of this process, taken as it is written",                \
-         cm_memory_open)                                                                           \
-    KIND("raw", "raw:PATH", "a file that holds the disk's bytes as they are; sparse", cm_raw_open)
+         cm_memory_open, REST_IS_NO_PATH)                                                          \
+    KIND("raw", "raw:PATH", "a file that holds the disk's bytes as they are; sparse", cm_raw_open, \
+         REST_IS_PATH)
 
-#define PUBLIC_ROW(name, syntax, summary, opener) {name, syntax, summary},
-#define OPENER_ROW(name, syntax, summary, opener) opener,
+#define PUBLIC_ROW(name, syntax, summary, opener, rest) {name, syntax, summary},
+#define INNER_ROW(name, syntax, summary, opener, rest) {opener, rest},
+
+struct inner {
+    cm_image_opener *opener;
+    enum rest rest;
+};
 
 static const struct cm_image_kind kinds[] = {KINDS(PUBLIC_ROW){NULL, NULL, NULL}};
-static cm_image_opener *const openers[] = {KINDS(OPENER_ROW)};
+static const struct inner inners[] = {KINDS(INNER_ROW)};
+
+static const struct inner no_kind = {cm_raw_open,
+                                     REST_IS_PATH}; /* no word before a colon: a path */
 
 const struct cm_image_kind *cm_image_kinds(void)
 {
@@ -66,17 +79,17 @@ static int unknown_kind(const char *spec, size_t length)
                    (int)length, spec, known, spec);
 }
 
-static int find_opener(const char *spec, cm_image_opener **opener, const char **rest)
+static int find_kind(const char *spec, const struct inner **inner, const char **rest)
 {
     size_t length = kind_length(spec);
 
-    *opener = cm_raw_open;
+    *inner = &no_kind;
     *rest = spec;
     if (length == 0)
         return 0;
     for (size_t i = 0; kinds[i].name != NULL; i++) {
         if (strlen(kinds[i].name) == length && memcmp(kinds[i].name, spec, length) == 0) {
-            *opener = openers[i];
+            *inner = &inners[i];
             *rest = spec + length + 1;
             if (**rest == '\0')
                 return cm_fail(CM_EINVAL, "\"%s\" is not complete: %s.", spec, kinds[i].syntax);
@@ -137,7 +150,7 @@ static int read_options(const struct cm_image_options *given, struct cm_image_op
 int cm_image_open(const char *spec, const struct cm_image_options *given, struct cm_image **image)
 {
     struct cm_image_options options;
-    cm_image_opener *opener;
+    const struct inner *inner;
     const char *rest;
     int error;
 
@@ -146,6 +159,28 @@ int cm_image_open(const char *spec, const struct cm_image_options *given, struct
         return cm_fail(CM_EINVAL, "no image is named.");
     error = read_options(given, &options);
     if (error == 0)
-        error = find_opener(spec, &opener, &rest);
-    return error != 0 ? error : opener(rest, &options, image);
+        error = find_kind(spec, &inner, &rest);
+    return error != 0 ? error : inner->opener(rest, &options, image);
+}
+
+/* -- full specifications ----------------------------------------------------------------------- */
+
+int cm_image_full_spec(const char *spec, char *full, size_t size)
+{
+    const struct inner *inner;
+    const char *rest;
+    size_t head;
+    int error = find_kind(spec, &inner, &rest);
+
+    if (error != 0)
+        return error;
+    head = (size_t)(rest - spec);
+    if (inner->rest == REST_IS_PATH && head < size) {
+        memcpy(full, spec, head);
+        return cm_os_full_path(rest, full + head, size - head);
+    }
+    if (strlen(spec) >= size)
+        return cm_fail(CM_EINVAL, "\"%.40s...\" is too long.", spec);
+    strcpy(full, spec);
+    return 0;
 }

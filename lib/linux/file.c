@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -35,6 +36,20 @@ static int refuse_read_only(const char *action, const struct cm_os_file *file)
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
+
+int cm_os_full_path(const char *path, char *full, size_t size)
+{
+    size_t used = 0;
+
+    if (path[0] != '/') {
+        if (getcwd(full, size) == NULL)
+            return cm_file_fail("find the folder of", path, errno);
+        used = strlen(full);
+    }
+    if (snprintf(full + used, size - used, "%s%s", used > 0 ? "/" : "", path) >= (int)(size - used))
+        return cm_fail(CM_EINVAL, "the path of \"%.200s\" is too long.", path);
+    return 0;
+}
 
 static int check_kind(const char *path, const struct stat *status)
 {

@@ -61,6 +61,29 @@ static int native_path(const char *action, const char *path, wchar_t **native)
     return error;
 }
 
+int cm_os_full_path(const char *path, char *full, size_t size)
+{
+    size_t units = strlen(path) + 1;
+    wchar_t *wide = malloc(units * sizeof(*wide));
+    wchar_t *wide_full = NULL;
+    int error = wide == NULL ? cm_fail(CM_ENOMEM, "no memory for a path.")
+                             : cm_wide_from_utf8(path, wide, units);
+
+    if (error == 0) {
+        wide_full = cm_path_full(wide);
+        if (wide_full == NULL)
+            error = cm_file_fail("find the folder of", path, GetLastError());
+    }
+    if (error == 0) {
+        cm_wide_to_utf8(wide_full, full, size);
+        if (full[0] == '\0')
+            error = cm_fail(CM_EINVAL, "the path of \"%.200s\" is too long.", path);
+    }
+    free(wide_full);
+    free(wide);
+    return error;
+}
+
 static int is_folder(const wchar_t *native)
 {
     DWORD attributes = GetFileAttributesW(native);

@@ -27,8 +27,7 @@ static int names_a_file(const wchar_t *path)
     return separator != NULL && separator[1] != L'\0';
 }
 
-/* NULL: no memory, or not a path; GetLastError() knows. */
-static wchar_t *full_path(const wchar_t *path)
+wchar_t *cm_path_full(const wchar_t *path)
 {
     DWORD units = GetFullPathNameW(path, 0, NULL, NULL);
     wchar_t *full = units == 0 ? NULL : malloc(units * sizeof(*full));
@@ -62,7 +61,7 @@ static wchar_t *joined(const wchar_t *prefix, const wchar_t *rest)
 
 wchar_t *cm_path_long(const wchar_t *path)
 {
-    wchar_t *full = has_prefix(path, long_prefix) ? joined(L"", path) : full_path(path);
+    wchar_t *full = has_prefix(path, long_prefix) ? joined(L"", path) : cm_path_full(path);
     wchar_t *result = NULL;
 
     if (full == NULL)

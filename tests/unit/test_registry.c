@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_registry.c - lib/core/registry.c: from a specification and options to an image, or to a
  * sentence. */
+#include "lib/core/image_internal.h"
 #include "lib/core/os.h"
 #include "tests/unit/check.h"
 
@@ -60,6 +61,54 @@ static void a_kind_is_the_word_before_the_colon(void)
     opens_as("memory:64K", NULL, "memory");
     opens_as("raw:registry1.img", &create, "raw");
     CHECK_EQ(cm_os_file_remove("registry1.img"), 0);
+}
+
+static void only_memory_goes_with_its_process(void)
+{
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 4096);
+    struct cm_image *image;
+
+    if (CHECK_EQ(cm_image_open("memory:64K", NULL, &image), 0)) {
+        CHECK_EQ(cm_image_is_volatile(image), 1);
+        CHECK_EQ(cm_image_close(image), 0);
+    }
+    if (CHECK_EQ(cm_image_open("raw:registry7.img", &create, &image), 0)) {
+        CHECK_EQ(cm_image_is_volatile(image), 0);
+        CHECK_EQ(cm_image_close(image), 0);
+    }
+    CHECK_EQ(cm_os_file_remove("registry7.img"), 0);
+}
+
+/* What does not depend on the current folder any more: a full path, or no path at all. */
+static void a_full_spec_can_be_opened_anywhere(void)
+{
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 4096);
+    char full[1024], twice[1024], plain[1024];
+
+    CHECK_EQ(cm_image_full_spec("memory:64K", full, sizeof(full)), 0);
+    CHECK_STR(full, "memory:64K");
+    CHECK_EQ(cm_image_full_spec("raw:registry8.img", full, sizeof(full)), 0);
+    CHECK_EQ(cm_image_full_spec("registry8.img", plain, sizeof(plain)), 0);
+    CHECK(strncmp(full, "raw:", 4) == 0 && strlen(full) > strlen("raw:registry8.img"));
+    CHECK_STR(full + 4, plain);
+    opens_as(full, &create, "raw");
+    CHECK_EQ(cm_os_file_remove("registry8.img"), 0);
+    CHECK_EQ(cm_image_full_spec(full, twice, sizeof(twice)), 0);
+    CHECK_STR(twice, full);
+}
+
+static void a_full_spec_is_not_cut(void)
+{
+    char full[64];
+
+    memset(full, 'x', sizeof(full));
+    CHECK(cm_image_full_spec("a-name-of-some-length/and-another-one/x.img", full, 30) != 0);
+    CHECK(cm_image_full_spec("raw:x.img", full, 5) != 0);
+    CHECK(cm_image_full_spec("raw:x.img", full, 4) != 0);
+    CHECK_EQ(cm_image_full_spec("memory:64K", full, 10), CM_EINVAL);
+    CHECK_EQ(full[30], 'x');
+    CHECK_EQ(cm_image_full_spec("memory:64K", full, 11), 0);
+    CHECK_EQ(cm_image_full_spec("vmdx:x", full, sizeof(full)), CM_EFORMAT);
 }
 
 static void other_specs_are_paths(void)
@@ -145,6 +194,9 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         CHECK_TEST(every_kind_is_described),
         CHECK_TEST(a_kind_is_the_word_before_the_colon),
+        CHECK_TEST(only_memory_goes_with_its_process),
+        CHECK_TEST(a_full_spec_can_be_opened_anywhere),
+        CHECK_TEST(a_full_spec_is_not_cut),
         CHECK_TEST(other_specs_are_paths),
         CHECK_TEST(one_letter_is_a_drive),
         CHECK_TEST(an_unknown_kind_names_the_known),
