@@ -56,6 +56,49 @@ struct cm_disk_options {
 CM_API int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *options,
                          struct cm_disk **disk);
 
+/* How long cm_disk_attach() waits for the server before to be gone. */
+#define CM_ATTACH_PATIENCE_MS 5000u
+
+/**
+ * Take over a disk that has lost its server, and serve it: one that was mounted with hold_seconds.
+ *
+ * Requests that have waited are answered then, and those that the server before had and did not answer
+ * are answered once more. The letter and all that is open on the disk stay as they are. Afterwards
+ * the disk is like one of cm_disk_mount(), and is held again should this server go as well. Open
+ * the image first, so that the disk stays held if that fails; docs/reattach.md says which images
+ * and which losses are fit for this.
+ *
+ * Blocks until the disk answers; for CM_ATTACH_PATIENCE_MS while it still has a server, because a
+ * process that was killed takes a moment to go. If it fails, the disk stays as it was, held or
+ * served. Not callable from an image's callback.
+ * @param image    The bytes that the server before served. Of the disk's size and sector size; one
+ *                 that is read-only only for a disk that is; not CM_IMAGE_VOLATILE. Stays the
+ *                 caller's; must live until cm_disk_close() has returned.
+ * @param which    As for cm_unmount().
+ * @param options  `threads`; the rest is the disk's, and ignored. NULL for defaults.
+ * @param disk     Out: release with cm_disk_close(). NULL on failure.
+ * @return 0, or CM_ENOENT (no such disk, or it has gone: not taken over in time), CM_EBUSY (it has a
+ *         server, or is not held), CM_EINVAL (not the disk's size or sector size), CM_EROFS,
+ *         CM_ENOTSUP (a volatile image), CM_EVERSION (also: a driver that cannot hold disks),
+ *         CM_ENODRIVER, CM_ESTOPPED, CM_EACCES, CM_ENOMEM; CM_ENOTSUP on other systems than
+ *         Windows. cm_last_error() has the sentence.
+ * Threads: any. Since 0.1.
+ */
+CM_API int cm_disk_attach(struct cm_image *image, const char *which,
+                          const struct cm_disk_options *options, struct cm_disk **disk);
+
+/**
+ * Wait until a disk has lost its server and is held. For a server that stands by: its image can be
+ * opened only after the other has gone, and cm_disk_attach() comes after that.
+ *
+ * @param which       As for cm_unmount().
+ * @param timeout_ms  Milliseconds; 0: only look; UINT32_MAX: for ever.
+ * @return 0: it is held now; CM_EBUSY: it still has a server, or will not be held when that one goes
+ *         (at once); CM_ENOENT, CM_EVERSION and the others as for cm_disk_attach().
+ * Threads: any. Since 0.1.
+ */
+CM_API int cm_wait_held(const char *which, uint32_t timeout_ms);
+
 /** The disk's letter ("Z:"), or "" if it has none. Valid as long as the disk. Since 0.1. */
 CM_API const char *cm_disk_mount_point(const struct cm_disk *disk);
 
@@ -77,7 +120,8 @@ CM_API int cm_disk_wait(struct cm_disk *disk, uint32_t timeout_ms);
 
 /**
  * Stop serving and free the disk; one that is still mounted is removed by force: whatever is not
- * written then is lost, so cm_unmount() first. NULL is allowed.
+ * written then is lost, so cm_unmount() first. One with hold_seconds is left to be taken over if
+ * serving has ended with an error, and only then. NULL is allowed.
  *
  * Blocks until the threads have ended. @return 0, or what the last flush of the image returned.
  * Threads: any one, not an image's callback. Since 0.1.
@@ -91,11 +135,15 @@ CM_API int cm_disk_close(struct cm_disk *disk);
  * tell Explorer and others, remove the disk.
  *
  * Blocks at most about timeout_ms, trying again while the disk is in use; one that does not answer
- * is given a few seconds even if that is longer.
+ * is given a few seconds even if that is longer. With CM_UNMOUNT_FORCED it takes less than 5 seconds
+ * whatever the disk, its server and its users do: at most 3 (timeout_ms may only be less) to write
+ * back what the file system holds, and none where that cannot come to anything, because the server
+ * has gone or has not answered for CM_NOT_ANSWERING_MS.
  * @param which       A letter ("Z:", "z"), or a disk id in decimal.
  * @param flags       CM_UNMOUNT_FORCED or 0.
  * @param timeout_ms  Milliseconds; 0: one try.
- * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use; nothing has changed), CM_EACCES, CM_EINVAL,
+ * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use, or held without a server, which is told at
+ *         once; nothing has changed), CM_EACCES, CM_EINVAL,
  *         CM_ENODRIVER, CM_ESTOPPED, CM_EIO (the flush failed: the disk stays, unless forced),
  *         CM_ETIMEDOUT (it does not answer: the disk stays); CM_ENOTSUP on other systems than
  *         Windows.
@@ -137,6 +185,17 @@ CM_API void cm_free(void *memory);
  * @param which  As for cm_unmount(). @return as for cm_list(), CM_ENOENT. Threads: any. Since 0.1.
  */
 CM_API int cm_get_stats(const char *which, struct cm_stats *stats);
+
+/* A server that has answered nothing for so long while it has requests counts as hung. */
+#define CM_NOT_ANSWERING_MS 5000u
+
+/**
+ * Whether a disk is served, held, or has a server that does not answer; the meaning is with struct
+ * cm_health. Blocks for one call of the driver, never for the server.
+ * @param which  As for cm_unmount(). @return as for cm_list(), CM_ENOENT; CM_EVERSION also for a
+ * driver that is too old to tell. Threads: any. Since 0.1.
+ */
+CM_API int cm_get_health(const char *which, struct cm_health *health);
 
 #ifdef __cplusplus
 }

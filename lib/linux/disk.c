@@ -28,6 +28,23 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *options,
     return unsupported("mount an image");
 }
 
+int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_disk_options *options,
+                   struct cm_disk **disk)
+{
+    (void)image;
+    (void)which;
+    (void)options;
+    *disk = NULL;
+    return unsupported("take over a disk");
+}
+
+int cm_wait_held(const char *which, uint32_t timeout_ms)
+{
+    (void)which;
+    (void)timeout_ms;
+    return unsupported("wait for a disk");
+}
+
 /* There never is a disk here, so the next five are only there to be linked. */
 const char *cm_disk_mount_point(const struct cm_disk *disk)
 {
@@ -79,6 +96,13 @@ int cm_get_stats(const char *which, struct cm_stats *stats)
     (void)which;
     memset(stats, 0, sizeof(*stats));
     return unsupported("read a disk's counters");
+}
+
+int cm_get_health(const char *which, struct cm_health *health)
+{
+    (void)which;
+    memset(health, 0, sizeof(*health));
+    return unsupported("ask how a disk is");
 }
 
 /* -- driver.h ---------------------------------------------------------------------------------- */

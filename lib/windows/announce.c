@@ -16,7 +16,6 @@
 
 #include "lib/windows/detached.h"
 
-#define WAIT_MS 2000u
 #define WINDOW_TIMEOUT_MS 200u
 
 struct announcement {
@@ -63,13 +62,13 @@ static HANDLE start(char letter, int arrived)
     return thread;
 }
 
-void cm_announce_letter(char letter, int arrived)
+void cm_announce_letter(char letter, int arrived, uint32_t timeout_ms)
 {
     HANDLE thread = start(letter, arrived);
 
     if (thread == NULL)
         return;
-    WaitForSingleObject(thread, WAIT_MS);
+    WaitForSingleObject(thread, timeout_ms);
     CloseHandle(thread);
 }
 

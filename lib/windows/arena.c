@@ -76,10 +76,12 @@ int cm_arena_lend(struct cm_arena_share *arena)
 }
 
 /* 0: the driver still has the pages, and the arena must be left behind. */
-static int end_lending(struct cm_arena_share *arena)
+static int end_lending(struct cm_arena_share *arena, int disk_stays)
 {
     if (arena->keeper == NULL)
         return 1;
+    if (disk_stays)
+        SetEvent(arena->take_back);
     /* It ends by itself with the disk; cancelling is for a driver that has lost track of it. */
     if (WaitForSingleObject(arena->keeper, END_WAIT_MS) != WAIT_OBJECT_0) {
         SetEvent(arena->take_back);
@@ -145,10 +147,10 @@ unsigned char *cm_arena_address(const struct cm_arena_share *arena)
     return arena->address;
 }
 
-void cm_arena_free(struct cm_arena_share *arena)
+void cm_arena_free(struct cm_arena_share *arena, int disk_stays)
 {
     /* Leaked on purpose if lending does not end: the kernel still owns the memory. */
-    if (arena == NULL || !end_lending(arena))
+    if (arena == NULL || !end_lending(arena, disk_stays))
         return;
     if (arena->mapped)
         UnmapViewOfFile(arena->address);

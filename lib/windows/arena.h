@@ -23,7 +23,10 @@ unsigned char *cm_arena_address(const struct cm_arena_share *arena);
 /* Send ARENA_LEND; nothing with ARENA_MAP. 0, or why the driver refused. */
 int cm_arena_lend(struct cm_arena_share *arena);
 
-/* After the disk has gone. The control handle must still be open. NULL is allowed. */
-void cm_arena_free(struct cm_arena_share *arena);
+/*
+ * After the disk has gone, or with `disk_stays` while it is there, to be held from then on. The
+ * control handle must still be open. NULL is allowed.
+ */
+void cm_arena_free(struct cm_arena_share *arena, int disk_stays);
 
 #endif

@@ -245,3 +245,14 @@ int cm_control_open(HANDLE *control, struct cm_version *version)
                    "\"install\", \"start\".",
                    (unsigned)found.abi_version, CM_ABI_VERSION);
 }
+
+int cm_control_check_hold(const struct cm_version *version)
+{
+    if ((version->features & CM_FEATURE_HOLD) != 0)
+        return 0;
+    return cm_fail(
+        CM_EVERSION,
+        "the driver CoreMnt that runs is too old to hold disks, to take them over and to "
+        "time requests out. Install the driver that came with this program: \"coremnt "
+        "driver stop\", \"remove\", \"install\", \"start\".");
+}

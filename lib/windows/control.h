@@ -36,6 +36,9 @@ DWORD cm_control_call(HANDLE control, DWORD code, const void *in, DWORD in_size,
 /* A Win32 error of cm_control_call() as a CM_E..., with the sentence "cannot DOING: ...". */
 int cm_control_fail(DWORD error, const char *doing);
 
+/* 0, or CM_EVERSION with a sentence: a driver that knows nothing of holding, time-outs and health. */
+int cm_control_check_hold(const struct cm_version *version);
+
 /* The errors that mean that the driver itself is no longer there. */
 int cm_control_driver_gone(DWORD error);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * disk.c - a mounted disk: cm_disk_mount() puts it together, cm_disk_close() takes it apart.
+ * disk.c - a disk that this process serves: cm_disk_mount() or cm_disk_attach() puts it together,
+ * cm_disk_close() takes it apart.
  *
  * Called by the program that serves an image, on its own threads, never by the pool's.
  *
@@ -8,6 +9,10 @@
  * Explorer does that as soon as it hears of the letter, so the disk must be served before:
  *
  *      transport (MOUNT) - server started - arena in place - letter - broadcast
+ *
+ * A disk that cm_disk_attach() takes over has its letter, and requests that wait:
+ *
+ *      transport (ATTACH) - server started - arena in place
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +22,13 @@
 #include "abi/coremnt_abi.h"
 #include "lib/core/disk_options.h"
 #include "lib/core/error_internal.h"
+#include "lib/core/os.h"
 #include "lib/core/serve.h"
 #include "lib/core/transport.h"
 #include "lib/windows/announce.h"
 #include "lib/windows/control.h"
 #include "lib/windows/driver_transport.h"
+#include "lib/windows/health.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/list.h"
 #include "lib/windows/wide.h"
@@ -33,6 +40,7 @@ struct cm_disk {
     struct cm_transport *transport;
     struct cm_server *server;
     uint64_t id;
+    int held; /* it was mounted with hold_seconds */
     char device[CM_DEVICE_NAME_SIZE];
     char mount_point[4]; /* "Z:" or "" */
 };
@@ -57,6 +65,8 @@ static int make_device(struct cm_disk *disk, const struct cm_disk_options *optio
     mount.sector_size = info.sector_size;
     mount.queue_depth = options->queue_depth;
     mount.slot_size = options->slot_size;
+    mount.hold_seconds = (uint16_t)options->hold_seconds;
+    mount.timeout_seconds = (uint16_t)options->request_timeout_seconds;
     cm_wide_from_utf8_cut(options->image_name != NULL ? options->image_name : "", name,
                           CM_IMAGE_NAME_UNITS);
     memcpy(mount.image_name, name, (wcslen(name) + 1) * sizeof(name[0]));
@@ -64,8 +74,15 @@ static int make_device(struct cm_disk *disk, const struct cm_disk_options *optio
     if (error != 0)
         return error;
     disk->id = mounted.disk_id;
+    disk->held = mount.hold_seconds != 0;
     cm_device_name(mounted.number, disk->device);
     return 0;
+}
+
+/* Another process would go on with an image that is empty, or old. */
+static int refuse_volatile(const struct cm_image *image, const char *sentence)
+{
+    return cm_image_is_volatile(image) ? cm_fail(CM_ENOTSUP, "%s", sentence) : 0;
 }
 
 /* The letter asked for, '\0' for any; refused early, before anything has been made. */
@@ -100,14 +117,17 @@ static int give_letter(struct cm_disk *disk, const struct cm_disk_options *optio
     return 0;
 }
 
-/* What was made so far, last first; does not touch the image. */
-static void take_apart(struct cm_disk *disk)
+/* What was made so far, last first; does not touch the image. With `keep_disk` the driver's disk
+ * and its letter stay, for another server. */
+static void take_apart(struct cm_disk *disk, int keep_disk)
 {
+    if (disk->transport != NULL)
+        cm_driver_transport_keep_disk(disk->transport, keep_disk);
     /* Only if it is still ours: cm_unmount() has taken it away, or somebody else has it now. */
-    if (disk->mount_point[0] != '\0' &&
+    if (!keep_disk && disk->mount_point[0] != '\0' &&
         (cm_letters_of(disk->device) & (1u << (disk->mount_point[0] - 'A'))) != 0 &&
         cm_letter_remove(disk->mount_point[0], disk->device) == 0)
-        cm_announce_letter(disk->mount_point[0], 0);
+        cm_announce_letter(disk->mount_point[0], 0, CM_ANNOUNCE_MS);
     if (disk->server != NULL)
         cm_server_stop(disk->server);
     if (disk->transport != NULL) {
@@ -128,6 +148,10 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
 
     *disk = NULL;
     error = cm_disk_options_read(given, &options);
+    if (error == 0 && options.hold_seconds != 0)
+        error = refuse_volatile(image,
+                                "the disk cannot be held for another server: its image lies in the "
+                                "memory of this one. Mount it without --hold, or use a file.");
     if (error == 0)
         error = wanted_letter(&options, &letter);
     if (error != 0)
@@ -148,7 +172,112 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
         return 0;
     }
     snprintf(reason, sizeof(reason), "%s", cm_last_error());
-    take_apart(d);
+    take_apart(d, 0);
+    return cm_fail(error, "%s", reason);
+}
+
+/* -- taking over ------------------------------------------------------------------------------- */
+
+/* Whether the image can be the bytes of the disk. */
+static int check_image(struct cm_image *image, const struct cm_list_entry *entry,
+                       struct cm_image_info *info)
+{
+    char name[CM_DISK_NAME_SIZE];
+    int error = cm_image_get_info(image, info);
+
+    if (error != 0)
+        return error;
+    cm_list_name(entry, name);
+    if (info->size != entry->size)
+        return cm_fail(CM_EINVAL,
+                       "this cannot be the image of %s: it has %llu bytes and the disk has %llu. "
+                       "Give the image that was mounted.",
+                       name, (unsigned long long)info->size, (unsigned long long)entry->size);
+    if (info->sector_size != entry->sector_size)
+        return cm_fail(CM_EINVAL, "%s has sectors of %u bytes. Open the image with those, not %u.",
+                       name, (unsigned)entry->sector_size, (unsigned)info->sector_size);
+    if (info->read_only && (entry->flags & CM_MOUNT_READ_ONLY) == 0)
+        return cm_fail(CM_EROFS,
+                       "%s can be written, so it cannot be served from an image that is open "
+                       "read-only.",
+                       name);
+    return 0;
+}
+
+/* The disk that `which` names, once it has no server; its geometry never changes. */
+static int find_held(const char *which, struct cm_image *image, uint64_t deadline_ns,
+                     struct cm_list_entry *entry, struct cm_image_info *info)
+{
+    struct cm_version version;
+    char dead_letter;
+    HANDLE control;
+    int error = cm_control_open(&control, &version);
+
+    if (error != 0)
+        return error;
+    error = cm_control_check_hold(&version);
+    if (error == 0)
+        error = cm_list_find(control, which, entry, &dead_letter);
+    if (error == 0)
+        error = check_image(image, entry, info);
+    if (error == 0)
+        error = cm_health_wait_held(control, entry, deadline_ns);
+    CloseHandle(control);
+    return error;
+}
+
+static void set_mount_point(struct cm_disk *disk)
+{
+    uint32_t letters = cm_letters_of(disk->device);
+    char letter;
+
+    for (letter = 'A'; letters != 0 && (letters & 1u) == 0; letter++)
+        letters >>= 1;
+    if (letters != 0)
+        snprintf(disk->mount_point, sizeof(disk->mount_point), "%c:", letter);
+}
+
+int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_disk_options *given,
+                   struct cm_disk **disk)
+{
+    uint64_t deadline_ns = cm_os_now_ns() + CM_ATTACH_PATIENCE_MS * UINT64_C(1000000);
+    struct cm_disk_options options;
+    struct cm_list_entry entry;
+    struct cm_image_info info;
+    struct cm_disk *d;
+    char reason[512];
+    int error;
+
+    *disk = NULL;
+    error = cm_disk_options_read(given, &options);
+    if (error == 0)
+        error = refuse_volatile(image,
+                                "an image in memory cannot take over a disk: it has not what was "
+                                "written before. Give the image that was mounted.");
+    if (error == 0)
+        error = find_held(which, image, deadline_ns, &entry, &info);
+    if (error != 0)
+        return error;
+    d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return cm_fail(CM_ENOMEM, "no memory to take over the disk.");
+    d->image = image;
+    d->id = entry.disk_id;
+    d->held = 1;
+    cm_device_name(entry.number, d->device);
+    error =
+        cm_driver_transport_attach(&entry, info.size, deadline_ns, options.threads, &d->transport);
+    if (error == 0)
+        error = cm_server_start(d->transport, image, options.threads, &d->server);
+    if (error == 0)
+        error = cm_driver_transport_share_arena(d->transport);
+    if (error == 0) {
+        set_mount_point(d);
+        *disk = d;
+        return 0;
+    }
+    snprintf(reason, sizeof(reason), "%s", cm_last_error());
+    take_apart(d, 1);
     return cm_fail(error, "%s", reason);
 }
 
@@ -189,12 +318,14 @@ int cm_disk_wait(struct cm_disk *disk, uint32_t timeout_ms)
 int cm_disk_close(struct cm_disk *disk)
 {
     struct cm_image *image;
+    int ended;
     int error;
 
     if (disk == NULL)
         return 0;
     image = disk->image;
-    take_apart(disk);
+    ended = cm_server_wait(disk->server, 0);
+    take_apart(disk, disk->held && ended != 0 && ended != CM_ETIMEDOUT);
     error = cm_image_flush(image);
     if (error != 0)
         cm_fail(error, "the image could not be flushed: %s. What was written last may be lost.",

@@ -21,6 +21,8 @@
 
 #include <coremnt/error.h>
 
+#define BUSY_PAUSE_MS 50u
+
 /* The buffers of one exchange under way; each belongs to one thread at a time. */
 struct call {
     struct call *next;        /* lock: on the free list */
@@ -37,6 +39,8 @@ struct driver_transport {
     struct cm_arena_share *arena;
     HANDLE stop_event; /* manual: set once the transport is stopped */
     volatile LONG stopped;
+    volatile LONG keep_disk; /* stop() leaves it to another server */
+    volatile LONG removed;   /* by stop() */
     volatile LONG driver_lost;
     struct cm_os_mutex lock;
     struct call *free_calls; /* lock */
@@ -204,16 +208,17 @@ static int exchange(struct cm_transport *transport, const struct cm_reply *repli
 
 /*
  * Removing the disk ends every exchange that waits in the driver. If the driver refuses or does not
- * answer, the event makes each thread cancel its own call, also one that was only just sent.
+ * answer, or the disk is to stay, the event makes each thread cancel its own call, also one that was
+ * only just sent.
  */
 static void stop(struct cm_transport *transport)
 {
     struct driver_transport *t = of(transport);
     struct cm_unmount unmount = {.disk_id = t->disk_id, .flags = CM_UNMOUNT_FORCE};
 
-    if (InterlockedExchange(&t->stopped, 1) != 0)
-        return;
-    cm_control_call(t->control, CM_IOCTL_UNMOUNT, &unmount, sizeof(unmount), NULL, 0, NULL);
+    InterlockedExchange(&t->stopped, 1);
+    if (!t->keep_disk && InterlockedExchange(&t->removed, 1) == 0)
+        cm_control_call(t->control, CM_IOCTL_UNMOUNT, &unmount, sizeof(unmount), NULL, 0, NULL);
     SetEvent(t->stop_event);
 }
 
@@ -227,7 +232,7 @@ static void close_transport(struct cm_transport *transport)
         t->free_calls = call->next;
         call_free(call);
     }
-    cm_arena_free(t->arena);
+    cm_arena_free(t->arena, t->keep_disk != 0);
     if (t->stop_event != NULL)
         CloseHandle(t->stop_event);
     if (t->control != INVALID_HANDLE_VALUE)
@@ -256,40 +261,21 @@ static int make_calls(struct driver_transport *t, uint32_t callers)
     return 0;
 }
 
-static int mount_disk(struct driver_transport *t, const struct cm_mount *mount, uint64_t features,
-                      struct cm_mounted *mounted)
-{
-    DWORD bytes;
-    DWORD result = cm_control_call(t->control, CM_IOCTL_MOUNT, mount, sizeof(*mount), mounted,
-                                   sizeof(*mounted), &bytes);
-    int error;
-
-    if (result != 0)
-        return cm_control_fail(result, "mount the disk");
-    if (bytes != sizeof(*mounted))
-        return cm_fail(CM_EPROTO, "the driver answers MOUNT with %lu bytes.", (unsigned long)bytes);
-    t->disk_id = mounted->disk_id;
-    error = cm_arena_make(t->control, features, mounted->disk_id, mounted->arena_size, &t->arena);
-    if (error == 0)
-        t->base.arena = cm_arena_address(t->arena);
-    return error;
-}
-
-int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
-                             struct cm_transport **transport, struct cm_mounted *mounted)
+/* All but the disk: the driver's handle, the calls. */
+static int prepare(uint32_t queue_depth, uint32_t slot_size, uint32_t callers,
+                   struct driver_transport **transport, struct cm_version *version)
 {
     struct driver_transport *t = calloc(1, sizeof(*t));
-    struct cm_version version;
     int error;
 
     *transport = NULL;
     if (t == NULL)
         return cm_fail(CM_ENOMEM, "no memory to mount the disk.");
     t->base.ops = &driver_ops;
-    t->base.slot_size = mount->slot_size;
-    t->base.queue_depth = mount->queue_depth;
+    t->base.slot_size = slot_size;
+    t->base.queue_depth = queue_depth;
     cm_os_mutex_init(&t->lock);
-    error = cm_control_open(&t->control, &version);
+    error = cm_control_open(&t->control, version);
     if (error == 0)
         error = make_calls(t, callers);
     if (error == 0) {
@@ -298,12 +284,117 @@ int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
             error = cm_fail(CM_ENOMEM, "no memory to mount the disk.");
     }
     if (error == 0)
-        error = mount_disk(t, mount, version.features, mounted);
-    if (error == 0)
-        *transport = &t->base;
+        *transport = t;
     else
-        close_transport(&t->base); /* closing the handle removes the disk, if it was made */
+        close_transport(&t->base);
     return error;
+}
+
+/* Gives the transport of a disk that is there now its arena, and to the caller if that works. */
+static int complete(struct driver_transport *t, int error, const struct cm_version *version,
+                    uint64_t arena_size, struct cm_transport **transport)
+{
+    if (error == 0)
+        error = cm_arena_make(t->control, version->features, t->disk_id, arena_size, &t->arena);
+    if (error == 0) {
+        t->base.arena = cm_arena_address(t->arena);
+        *transport = &t->base;
+    } else {
+        close_transport(&t->base);
+    }
+    return error;
+}
+
+static int mount_disk(struct driver_transport *t, const struct cm_mount *mount,
+                      const struct cm_version *version, struct cm_mounted *mounted)
+{
+    DWORD bytes;
+    DWORD result;
+    int error;
+
+    if (mount->hold_seconds != 0 || mount->timeout_seconds != 0) {
+        error = cm_control_check_hold(version);
+        if (error != 0)
+            return error;
+    }
+    result = cm_control_call(t->control, CM_IOCTL_MOUNT, mount, sizeof(*mount), mounted,
+                             sizeof(*mounted), &bytes);
+    if (result != 0)
+        return cm_control_fail(result, "mount the disk");
+    if (bytes != sizeof(*mounted))
+        return cm_fail(CM_EPROTO, "the driver answers MOUNT with %lu bytes.", (unsigned long)bytes);
+    t->disk_id = mounted->disk_id;
+    return 0;
+}
+
+/* A disk that never had its arena is not held, so closing the handle removes what was made. */
+int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
+                             struct cm_transport **transport, struct cm_mounted *mounted)
+{
+    struct driver_transport *t;
+    struct cm_version version;
+    int error = prepare(mount->queue_depth, mount->slot_size, callers, &t, &version);
+
+    *transport = NULL;
+    if (error != 0)
+        return error;
+    t->keep_disk = mount->hold_seconds != 0;
+    error = mount_disk(t, mount, &version, mounted);
+    return complete(t, error, &version, mounted->arena_size, transport);
+}
+
+/* The driver learns of a server's end a moment after the process has been killed. */
+static int attach_disk(struct driver_transport *t, const struct cm_list_entry *disk, uint64_t size,
+                       uint64_t deadline_ns, struct cm_attached *attached)
+{
+    struct cm_attach attach = {
+        .abi_version = CM_ABI_VERSION, .disk_id = disk->disk_id, .size = size};
+    DWORD bytes;
+    DWORD result;
+
+    for (;;) {
+        result = cm_control_call(t->control, CM_IOCTL_ATTACH, &attach, sizeof(attach), attached,
+                                 sizeof(*attached), &bytes);
+        if (result != ERROR_BUSY || cm_os_now_ns() >= deadline_ns)
+            break;
+        cm_os_sleep_ms(BUSY_PAUSE_MS);
+    }
+    if (result == ERROR_BUSY)
+        return cm_fail(CM_EBUSY, "cannot take over the disk: another server has it.");
+    if (result == ERROR_NOT_FOUND)
+        return cm_fail(CM_ENOENT, "cannot take over the disk: it has gone.");
+    if (result != 0)
+        return cm_control_fail(result, "take over the disk");
+    if (bytes != sizeof(*attached) || attached->queue_depth != disk->queue_depth ||
+        attached->slot_size != disk->slot_size ||
+        attached->arena_size != (uint64_t)disk->queue_depth * disk->slot_size)
+        return cm_fail(CM_EPROTO, "the driver answers ATTACH with another disk.");
+    t->disk_id = attached->disk_id;
+    return 0;
+}
+
+int cm_driver_transport_attach(const struct cm_list_entry *disk, uint64_t size,
+                               uint64_t deadline_ns, uint32_t callers,
+                               struct cm_transport **transport)
+{
+    struct cm_attached attached = {0};
+    struct driver_transport *t;
+    struct cm_version version;
+    int error = prepare(disk->queue_depth, disk->slot_size, callers, &t, &version);
+
+    *transport = NULL;
+    if (error != 0)
+        return error;
+    t->keep_disk = 1;
+    error = cm_control_check_hold(&version);
+    if (error == 0)
+        error = attach_disk(t, disk, size, deadline_ns, &attached);
+    return complete(t, error, &version, attached.arena_size, transport);
+}
+
+void cm_driver_transport_keep_disk(struct cm_transport *transport, int keep)
+{
+    InterlockedExchange(&of(transport)->keep_disk, keep);
 }
 
 int cm_driver_transport_share_arena(struct cm_transport *transport)

@@ -21,6 +21,25 @@
 int cm_driver_transport_open(const struct cm_mount *mount, uint32_t callers,
                              struct cm_transport **transport, struct cm_mounted *mounted);
 
+/*
+ * Take over a disk of the driver's that is held. It answers nothing yet; the arena's address is known.
+ * Until cm_driver_transport_keep_disk() says otherwise, stop() and close() leave it to be held.
+ *
+ * @param disk         As LIST tells it.
+ * @param size         Bytes of the image.
+ * @param deadline_ns  Until then, a disk that still has a server is tried again.
+ * @return as cm_driver_transport_open(); CM_EBUSY, CM_ENOENT.
+ */
+int cm_driver_transport_attach(const struct cm_list_entry *disk, uint64_t size,
+                               uint64_t deadline_ns, uint32_t callers,
+                               struct cm_transport **transport);
+
+/*
+ * Whether stop() and close() leave the disk to be held for another server. At first so for a disk
+ * with hold_seconds: serving that ends with an error is no reason to lose it.
+ */
+void cm_driver_transport_keep_disk(struct cm_transport *transport, int keep);
+
 /* Give the driver the arena: from here on the disk answers, so the server must be running. */
 int cm_driver_transport_share_arena(struct cm_transport *transport);
 

@@ -6,6 +6,7 @@
  */
 #include "lib/windows/list.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +180,23 @@ int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry,
     return cm_fail(CM_ENOENT, "there is no disk with the id %s.", which);
 }
 
+void cm_list_name(const struct cm_list_entry *entry, char name[CM_DISK_NAME_SIZE])
+{
+    char device[CM_DEVICE_NAME_SIZE];
+    uint32_t letters;
+    char letter;
+
+    cm_device_name(entry->number, device);
+    letters = cm_letters_of(device);
+    if (letters == 0) {
+        snprintf(name, CM_DISK_NAME_SIZE, "the disk %llu", (unsigned long long)entry->disk_id);
+        return;
+    }
+    for (letter = 'A'; (letters & 1u) == 0; letter++)
+        letters >>= 1;
+    snprintf(name, CM_DISK_NAME_SIZE, "%c:", letter);
+}
+
 static int is_listed(const struct cm_list_entry *entries, uint32_t count, uint32_t number)
 {
     uint32_t i;
@@ -213,7 +231,7 @@ void cm_list_remove_dead_letters(HANDLE control)
             continue;
         cm_device_name(numbers[i], device);
         if (cm_letter_remove((char)('A' + i), device) == 0)
-            cm_announce_letter((char)('A' + i), 0);
+            cm_announce_letter((char)('A' + i), 0, CM_ANNOUNCE_MS);
     }
     free(entries);
 }

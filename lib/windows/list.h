@@ -19,6 +19,11 @@
  */
 int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry, char *dead_letter);
 
+#define CM_DISK_NAME_SIZE 40u
+
+/* What a sentence calls a disk: "Z:", or "the disk 123" if it has no letter. */
+void cm_list_name(const struct cm_list_entry *entry, char name[CM_DISK_NAME_SIZE]);
+
 /* Take away the letters of CoreMnt disks that are no longer there: their server was killed before
  * it could. */
 void cm_list_remove_dead_letters(HANDLE control);

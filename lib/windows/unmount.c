@@ -12,8 +12,12 @@
  *
  * Up to the last step it can be taken back, and is, when the disk turns out to be in use: closing
  * the handle unlocks the volume, the next access mounts it again, and the letter is put back.
+ *
+ * By force it is the same, but what fails is passed over, and all of it has a budget: one for the
+ * steps on the volume, which the disk's server must answer, and one for the whole. Where the driver
+ * says that there is no server, or none that answers, the steps are left out. The broadcast comes
+ * last then, with what is left of the time.
  */
-#include <stdio.h>
 #include <string.h>
 #include <windows.h>
 
@@ -22,6 +26,7 @@
 #include "lib/core/os.h"
 #include "lib/windows/announce.h"
 #include "lib/windows/control.h"
+#include "lib/windows/health.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/list.h"
 #include "lib/windows/volume.h"
@@ -29,39 +34,90 @@
 #include <coremnt/disk.h>
 
 #define RETRY_MS 100u
-#define FORCED_LOCK_TRIES 5u
 #define MIN_STEP_MS 3000u /* "one try" must still let a disk answer */
+#define CANCEL_GRACE_MS 1000u
+#define CLOSE_MS 5000u
+
+#define FORCED_LOCK_TRIES 5u
+#define FORCED_STEPS_MS 3000u /* all steps on the volume */
+#define FORCED_GRACE_MS 250u  /* and the cancelling of the one that took the time */
+#define FORCED_TOTAL_MS 4000u
+#define FORCED_BROADCAST_MS 200u /* at least */
 
 struct unmount {
     HANDLE control;
+    const char *which; /* what the caller calls the disk */
     struct cm_list_entry disk;
     char device[CM_DEVICE_NAME_SIZE];
-    char name[40]; /* for sentences: "Z:" or "the disk 123" */
+    char name[CM_DISK_NAME_SIZE];
     uint32_t letters;
     int forced;
-    uint64_t deadline_ns;
+    int can_ask;          /* the driver tells a disk's health */
+    uint64_t deadline_ns; /* of trying again; by force, of the steps on the volume */
+    uint64_t end_ns;      /* by force: of everything */
     struct cm_volume *volume;
     int opened;
 };
 
-static uint32_t remaining_ms(const struct unmount *u)
+static uint32_t until_ms(uint64_t deadline_ns)
 {
     uint64_t now = cm_os_now_ns();
 
-    return now >= u->deadline_ns ? 0 : (uint32_t)((u->deadline_ns - now) / 1000000u);
+    return now >= deadline_ns ? 0 : (uint32_t)((deadline_ns - now) / 1000000u);
+}
+
+static uint32_t remaining_ms(const struct unmount *u)
+{
+    return until_ms(u->deadline_ns);
+}
+
+/* All zero where the driver does not tell: as good as served. */
+static void ask_health(const struct unmount *u, struct cm_health *health)
+{
+    if (!u->can_ask || cm_health_ask(u->control, u->disk.disk_id, health) != 0)
+        memset(health, 0, sizeof(*health));
 }
 
 static DWORD step(struct unmount *u, enum cm_volume_step what)
 {
     uint32_t ms = remaining_ms(u);
+    struct cm_health health;
 
-    return cm_volume_do(u->volume, what, ms > MIN_STEP_MS ? ms : MIN_STEP_MS);
+    if (!u->forced)
+        return cm_volume_do(u->volume, what, ms > MIN_STEP_MS ? ms : MIN_STEP_MS, CANCEL_GRACE_MS);
+    ask_health(u, &health);
+    if (ms == 0 || cm_health_is_hopeless(&health))
+        return WAIT_TIMEOUT;
+    return cm_volume_do(u->volume, what, ms, FORCED_GRACE_MS);
+}
+
+static int fail_held(const struct unmount *u, const struct cm_health *health)
+{
+    uint32_t held_ms = health->hold_seconds * 1000u - health->hold_left_ms;
+
+    return cm_fail(CM_EBUSY,
+                   "%s has had no server for %u s, and is held for another %u s. Give it one with "
+                   "\"coremnt attach %s\", or remove it with --force: then what programs have "
+                   "written and the image has not yet is lost.",
+                   u->name, (unsigned)(held_ms / 1000u), (unsigned)(health->hold_left_ms / 1000u),
+                   u->which);
 }
 
 static int fail_step(const struct unmount *u, DWORD error, const char *done)
 {
+    struct cm_health health;
     char text[256];
 
+    ask_health(u, &health);
+    if (error == WAIT_TIMEOUT && health.state == CM_HEALTH_HELD)
+        return fail_held(u, &health);
+    if (error == WAIT_TIMEOUT && health.hold_seconds != 0)
+        return cm_fail(
+            CM_ETIMEDOUT,
+            "%s cannot be %s: it does not answer in time. If the program that serves it "
+            "hangs, end it with \"taskkill /f /pid %u\" and give the disk another server "
+            "with \"coremnt attach %s\"; or use --force, and what is not written is lost.",
+            u->name, done, (unsigned)u->disk.owner_pid, u->which);
     if (error == WAIT_TIMEOUT)
         return cm_fail(
             CM_ETIMEDOUT,
@@ -128,8 +184,9 @@ static int prepare_volume(struct unmount *u)
 {
     int error = cm_volume_start(u->device, (u->disk.flags & CM_MOUNT_READ_ONLY) != 0, &u->volume);
 
-    if (error == 0)
-        error = open_volume(u);
+    if (error != 0)
+        return u->forced ? 0 : error;
+    error = open_volume(u);
     if (error == 0 && u->opened) {
         error = flush_volume(u);
         if (error == 0)
@@ -171,11 +228,17 @@ static void put_letters_back(const struct unmount *u)
 
 static void announce_letters(const struct unmount *u, int arrived)
 {
+    uint32_t ms = CM_ANNOUNCE_MS;
     char letter;
 
     for (letter = 'A'; letter <= 'Z'; letter++) {
-        if ((u->letters & (1u << (letter - 'A'))) != 0)
-            cm_announce_letter(letter, arrived);
+        if ((u->letters & (1u << (letter - 'A'))) == 0)
+            continue;
+        if (u->forced)
+            ms = until_ms(u->end_ns);
+        if (u->forced && ms < FORCED_BROADCAST_MS)
+            ms = FORCED_BROADCAST_MS;
+        cm_announce_letter(letter, arrived, ms);
     }
 }
 
@@ -208,7 +271,8 @@ static int remove_disk(struct unmount *u)
         put_letters_back(u);
         return error;
     }
-    announce_letters(u, 0);
+    if (!u->forced)
+        announce_letters(u, 0);
     result = remove_once(u);
     while (result == ERROR_BUSY && remaining_ms(u) > 0) {
         put_letters_back(u);
@@ -227,30 +291,26 @@ static int remove_disk(struct unmount *u)
 
 static int unmount_disk(struct unmount *u)
 {
-    int error = prepare_volume(u);
+    struct cm_health health;
+    int error = 0;
 
+    ask_health(u, &health);
+    if (!u->forced && health.state == CM_HEALTH_HELD)
+        return fail_held(u, &health);
+    if (!cm_health_is_hopeless(&health))
+        error = prepare_volume(u);
     if (error == 0)
         error = remove_disk(u);
-    cm_volume_close(u->volume);
+    cm_volume_close(u->volume, u->forced ? until_ms(u->end_ns) : CLOSE_MS);
+    if (u->forced && error == 0)
+        announce_letters(u, 0);
     return error;
-}
-
-static void set_name(struct unmount *u)
-{
-    uint32_t letters = cm_letters_of(u->device);
-    char letter;
-
-    snprintf(u->name, sizeof(u->name), "the disk %llu", (unsigned long long)u->disk.disk_id);
-    for (letter = 'A'; letter <= 'Z'; letter++) {
-        if ((letters & (1u << (letter - 'A'))) != 0) {
-            snprintf(u->name, sizeof(u->name), "%c:", letter);
-            break;
-        }
-    }
 }
 
 int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms)
 {
+    uint64_t start_ns = cm_os_now_ns();
+    struct cm_version version;
     struct unmount u = {0};
     char dead_letter;
     int error;
@@ -258,14 +318,19 @@ int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms)
     if ((flags & ~CM_UNMOUNT_FORCED) != 0)
         return cm_fail(CM_EINVAL, "unknown flags for an unmount: 0x%x.", (unsigned)flags);
     u.forced = (flags & CM_UNMOUNT_FORCED) != 0;
-    u.deadline_ns = cm_os_now_ns() + (uint64_t)timeout_ms * 1000000u;
-    error = cm_control_open(&u.control, NULL);
+    if (u.forced && timeout_ms > FORCED_STEPS_MS)
+        timeout_ms = FORCED_STEPS_MS;
+    u.which = which;
+    u.deadline_ns = start_ns + timeout_ms * UINT64_C(1000000);
+    u.end_ns = start_ns + FORCED_TOTAL_MS * UINT64_C(1000000);
+    error = cm_control_open(&u.control, &version);
     if (error != 0)
         return error;
+    u.can_ask = (version.features & CM_FEATURE_HOLD) != 0;
     error = cm_list_find(u.control, which, &u.disk, &dead_letter);
     if (error == 0) {
         cm_device_name(u.disk.number, u.device);
-        set_name(&u);
+        cm_list_name(&u.disk, u.name);
         error = unmount_disk(&u);
     } else if (dead_letter != '\0') {
         /* Its server was killed: all that is left of the disk is the letter. */

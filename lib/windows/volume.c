@@ -19,8 +19,7 @@
 #include <coremnt/error.h>
 
 #define NAME_UNITS 96u
-#define CANCEL_GRACE_MS 1000u
-#define CLOSE_WAIT_MS 5000u
+#define STUCK_WAIT_MS 1000u
 
 struct cm_volume {
     wchar_t name[NAME_UNITS]; /* constant */
@@ -168,7 +167,8 @@ static void cancel_step(struct cm_volume *volume)
         cancel(volume->thread);
 }
 
-DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t timeout_ms)
+DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t timeout_ms,
+                   uint32_t grace_ms)
 {
     if (volume->stuck)
         return WAIT_TIMEOUT;
@@ -177,21 +177,23 @@ DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t 
     if (WaitForSingleObject(volume->done, timeout_ms) == WAIT_OBJECT_0)
         return volume->error;
     cancel_step(volume);
-    if (WaitForSingleObject(volume->done, CANCEL_GRACE_MS) != WAIT_OBJECT_0) {
+    if (WaitForSingleObject(volume->done, grace_ms) != WAIT_OBJECT_0) {
         volume->stuck = 1;
         return WAIT_TIMEOUT;
     }
     return volume->error == ERROR_OPERATION_ABORTED ? WAIT_TIMEOUT : volume->error;
 }
 
-void cm_volume_close(struct cm_volume *volume)
+void cm_volume_close(struct cm_volume *volume, uint32_t timeout_ms)
 {
     if (volume == NULL)
         return;
     InterlockedExchange(&volume->quit, 1);
     SetEvent(volume->go);
     /* Closing is I/O too: the file system takes its volume down then. */
-    WaitForSingleObject(volume->thread, volume->stuck ? CANCEL_GRACE_MS : CLOSE_WAIT_MS);
+    if (volume->stuck && timeout_ms > STUCK_WAIT_MS)
+        timeout_ms = STUCK_WAIT_MS;
+    WaitForSingleObject(volume->thread, timeout_ms);
     CloseHandle(volume->thread);
     release(volume);
 }

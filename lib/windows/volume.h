@@ -23,12 +23,17 @@ enum cm_volume_step {
 /* Makes the thread; no I/O yet. `device` is an NT path. 0, CM_ENOMEM. */
 int cm_volume_start(const char *device, int read_only, struct cm_volume **volume);
 
-/* @return a Win32 error; 0 for success. WAIT_TIMEOUT: it did not end in time and could not be
- * cancelled, or has not ended since an earlier time-out. */
-DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t timeout_ms);
+/*
+ * @param timeout_ms  For the step, and then
+ * @param grace_ms    for cancelling it.
+ * @return a Win32 error; 0 for success. WAIT_TIMEOUT: it did not end in time and was or could not be
+ * cancelled, or has not ended since an earlier time-out.
+ */
+DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t timeout_ms,
+                   uint32_t grace_ms);
 
-/* Close the handle, which also unlocks the volume, and free it; a step that hangs does so when it
- * ends. NULL is allowed. */
-void cm_volume_close(struct cm_volume *volume);
+/* Close the handle, which also unlocks the volume, and free it, waiting for that at most timeout_ms;
+ * a step that hangs does so when it ends. NULL is allowed. */
+void cm_volume_close(struct cm_volume *volume, uint32_t timeout_ms);
 
 #endif
