@@ -135,10 +135,10 @@ CM_API int cm_disk_close(struct cm_disk *disk);
  * tell Explorer and others, remove the disk.
  *
  * Blocks at most about timeout_ms, trying again while the disk is in use; one that does not answer
- * is given a few seconds even if that is longer. With CM_UNMOUNT_FORCED it takes less than 5 seconds
- * whatever the disk, its server and its users do: at most 3 (timeout_ms may only be less) to write
- * back what the file system holds, and none where that cannot come to anything, because the server
- * has gone or has not answered for CM_NOT_ANSWERING_MS.
+ * is given a few seconds even if that is longer. With CM_UNMOUNT_FORCED timeout_ms does not count:
+ * it takes less than 5 seconds whatever the disk, its server and its users do, at most 3 of them to
+ * write back what the file system holds, and none where that cannot come to anything, because the
+ * server has gone or has not answered for CM_NOT_ANSWERING_MS.
  * @param which       A letter ("Z:", "z"), or a disk id in decimal.
  * @param flags       CM_UNMOUNT_FORCED or 0.
  * @param timeout_ms  Milliseconds; 0: one try.

@@ -318,7 +318,7 @@ int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms)
     if ((flags & ~CM_UNMOUNT_FORCED) != 0)
         return cm_fail(CM_EINVAL, "unknown flags for an unmount: 0x%x.", (unsigned)flags);
     u.forced = (flags & CM_UNMOUNT_FORCED) != 0;
-    if (u.forced && timeout_ms > FORCED_STEPS_MS)
+    if (u.forced)
         timeout_ms = FORCED_STEPS_MS;
     u.which = which;
     u.deadline_ns = start_ns + timeout_ms * UINT64_C(1000000);
