@@ -9,6 +9,45 @@
 
 #include <coremnt/disk.h>
 
+/* -- what state a disk is in ------------------------------------------------------------------- */
+
+/* A disk that has gone since it was listed, and one of a driver that does not tell, count as served:
+ * all that there were before disks could be held. */
+static void ask_health(const struct cm_disk_info *disk, struct cm_health *health)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)disk->id);
+    if (cm_get_health(id, health) != 0)
+        *health = (struct cm_health){.state = CM_HEALTH_SERVED};
+}
+
+static const char *state_name(const struct cm_health *health)
+{
+    if (health->state == CM_HEALTH_HELD)
+        return "held";
+    if (health->unanswered_ms >= CM_NOT_ANSWERING_MS)
+        return "not answering";
+    return health->state == CM_HEALTH_STARTING ? "starting" : "served";
+}
+
+/* "held, 23 s left", "not answering for 12 s", or the name alone. */
+static const char *state_text(const struct cm_health *health, char *text, size_t size)
+{
+    const char *name = state_name(health);
+
+    if (health->state == CM_HEALTH_HELD)
+        snprintf(text, size, "%s, %u s left", name, (unsigned)(health->hold_left_ms / 1000u));
+    else if (health->unanswered_ms >= CM_NOT_ANSWERING_MS)
+        snprintf(text, size, "%s for %llu s", name,
+                 (unsigned long long)(health->unanswered_ms / 1000u));
+    else
+        snprintf(text, size, "%s", name);
+    return text;
+}
+
+/* -- printing ---------------------------------------------------------------------------------- */
+
 static void print_json(const struct cm_disk_info *disks, uint32_t count)
 {
     struct out_json json = {0};
@@ -17,8 +56,10 @@ static void print_json(const struct cm_disk_info *disks, uint32_t count)
     out_json_begin(&json, NULL, '[');
     for (i = 0; i < count; i++) {
         const struct cm_disk_info *disk = &disks[i];
+        struct cm_health health;
         char device[64];
 
+        ask_health(disk, &health);
         snprintf(device, sizeof(device), CM_DISK_DEVICE_PREFIX "%u", (unsigned)disk->number);
         out_json_begin(&json, NULL, '{');
         out_json_id(&json, "id", disk->id);
@@ -32,6 +73,11 @@ static void print_json(const struct cm_disk_info *disks, uint32_t count)
         out_json_number(&json, "queue_depth", disk->queue_depth);
         out_json_number(&json, "slot_size", disk->slot_size);
         out_json_number(&json, "owner_pid", disk->owner_pid);
+        out_json_string(&json, "state", state_name(&health));
+        out_json_number(&json, "hold_left_ms", health.hold_left_ms);
+        out_json_number(&json, "unanswered_ms", health.unanswered_ms);
+        out_json_number(&json, "hold_seconds", health.hold_seconds);
+        out_json_number(&json, "timeout_seconds", health.timeout_seconds);
         out_json_end(&json, '}');
     }
     out_json_end(&json, ']');
@@ -39,10 +85,12 @@ static void print_json(const struct cm_disk_info *disks, uint32_t count)
 
 static int print_table(const struct cm_disk_info *disks, uint32_t count)
 {
-    static const char *const headings[] = {"LETTER",  ">SIZE", ">SECTOR", "MODE",
-                                           ">SERVER", ">ID",   "IMAGE",   NULL};
+    static const char *const headings[] = {"LETTER", ">SIZE", ">SECTOR", "MODE", ">SERVER",
+                                           "STATE",  ">ID",   "IMAGE",   NULL};
     struct out_table *table;
+    struct cm_health health;
     char size[OUT_SIZE_TEXT];
+    char state[64];
     uint32_t i;
 
     if (count == 0) {
@@ -56,6 +104,8 @@ static int print_table(const struct cm_disk_info *disks, uint32_t count)
         out_table_number(table, disks[i].sector_size);
         out_table_cell(table, disks[i].read_only ? "read-only" : "read-write");
         out_table_number(table, disks[i].owner_pid);
+        ask_health(&disks[i], &health);
+        out_table_cell(table, state_text(&health, state, sizeof(state)));
         out_table_number(table, disks[i].id);
         out_table_cell(table, disks[i].image_name);
     }
@@ -98,8 +148,12 @@ const struct cli_verb cmd_list = {
     .arguments = "[--json]",
     .summary = "show the disks that are mounted, and who serves them",
     .details =
-        "\nSERVER is the process that serves the disk. LETTER and ID name it for unmount and "
-        "stats.\n\n"
+        "\nSERVER is the process that serves the disk, or served it last. LETTER and ID name the "
+        "disk\nfor attach, unmount and stats. STATE:\n\n"
+        "  served         all is well\n"
+        "  starting       its server does not answer requests yet\n"
+        "  not answering  its server has requests and has answered none for 5 seconds or longer\n"
+        "  held           its server has gone; \"coremnt attach\" gives it another, or it goes\n\n"
         "  --json  for programs; sizes are in bytes\n",
     .run = run,
     .windows_only = 1,

@@ -1,135 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_mount.c - `coremnt mount`: serve an image as a disk until Ctrl-C, an unmount by somebody
- * else, or the end of the driver.
- *
- * The library's threads serve; this one waits and unmounts, as it must: never from a serving
- * thread.
+ * cmd_mount.c - `coremnt mount`: serve an image as a new disk.
  */
 #include <stdio.h>
 
 #include "abi/coremnt_abi.h"
 #include "cli/cli.h"
-#include "cli/console.h"
-#include "cli/out.h"
+#include "cli/serving.h"
+#include "lib/core/image_internal.h"
 
 #include <coremnt/disk.h>
 
-#define POLL_MS 200u
-#define TRY_MS 500u    /* one attempt to unmount; Ctrl-C is looked at in between */
-#define PATIENCE 20u   /* attempts */
-#define FORCE_MS 2000u /* for the file system to write what it still can */
+#define FULL_SPEC_SIZE 4096u
 
 struct request {
     const char *spec;
     struct cm_image_options open;
     struct cm_disk_options mount;
 };
-
-/* -- serving ----------------------------------------------------------------------------------- */
-
-/*
- * Ctrl-C: unmount while others may still use the disk. Soft first; force after the next Ctrl-C, or
- * when the system is about to end us anyway.
- * @return 0 when the disk has gone or somebody else is removing it, else CM_E... with a sentence.
- */
-static int unmount(struct cm_disk *disk, const char *name)
-{
-    unsigned seen = console_interrupts();
-    unsigned tries;
-    char id[24];
-    int error = CM_EBUSY;
-
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)cm_disk_id(disk));
-    printf("Unmounting %s ...\n", name);
-    fflush(stdout);
-    for (tries = 0; tries < PATIENCE && error == CM_EBUSY; tries++) {
-        if (console_interrupts() > seen || console_is_closing()) {
-            error = cm_unmount(id, CM_UNMOUNT_FORCED, FORCE_MS);
-            break;
-        }
-        error = cm_unmount(id, 0, TRY_MS);
-        if (tries == 0 && error == CM_EBUSY) {
-            printf("%s is in use. Close what uses it; press Ctrl-C again to force.\n", name);
-            fflush(stdout);
-        }
-    }
-    return error == CM_ENOENT ? 0 : error;
-}
-
-/* Returns when the disk has gone: 0, or why. */
-static int serve(struct cm_disk *disk, const char *name)
-{
-    unsigned seen = 0;
-
-    for (;;) {
-        int error = cm_disk_wait(disk, POLL_MS);
-
-        if (error != CM_ETIMEDOUT)
-            return error;
-        if (console_interrupts() == seen)
-            continue;
-        error = unmount(disk, name);
-        if (error != 0) {
-            cli_fail(error);
-            printf("%s stays mounted. Press Ctrl-C to try again, twice to force.\n", name);
-            fflush(stdout);
-        }
-        seen = console_interrupts();
-    }
-}
-
-static void print_mounted(const struct request *request, struct cm_image *image, const char *name)
-{
-    struct cm_image_info info;
-    char size[OUT_SIZE_TEXT];
-
-    if (cm_image_get_info(image, &info) != 0)
-        return;
-    printf("%s is mounted as %s (%s, %u-byte sectors%s). Press Ctrl-C to unmount.\n", request->spec,
-           name, out_size(info.size, size), (unsigned)info.sector_size,
-           info.read_only ? ", read-only" : "");
-    fflush(stdout); /* whoever started us with a pipe waits for this line */
-}
-
-/* How it ended. Every failure is told, the first one decides the exit code; a flush that fails in
- * the disk and again in the image is told once. */
-struct outcome {
-    int code;
-    int told;
-};
-
-static void note(struct outcome *outcome, int error)
-{
-    int code;
-
-    if (error == 0 || error == outcome->told)
-        return;
-    code = cli_fail(error);
-    if (outcome->code == CLI_OK)
-        outcome->code = code;
-    outcome->told = error;
-}
-
-static void mount_image(const struct request *request, struct cm_image *image,
-                        struct outcome *outcome)
-{
-    struct cm_disk *disk;
-    const char *name;
-    int error = cm_disk_mount(image, &request->mount, &disk);
-
-    note(outcome, error);
-    if (error != 0)
-        return;
-    console_catch_interrupts();
-    name = cm_disk_mount_point(disk)[0] != '\0' ? cm_disk_mount_point(disk) : cm_disk_device(disk);
-    print_mounted(request, image, name);
-    error = serve(disk, name);
-    note(outcome, error);
-    if (error == 0)
-        printf("%s was unmounted.\n", name);
-    note(outcome, cm_disk_close(disk));
-}
 
 static int open_image(const struct request *request, struct cm_image **image)
 {
@@ -142,21 +30,20 @@ static int open_image(const struct request *request, struct cm_image **image)
     return error;
 }
 
-static int run_request(const struct request *request)
+/* The driver keeps the full name, so that `attach` finds the image from any folder. */
+static int run_request(struct request *request)
 {
-    struct outcome outcome = {CLI_OK, 0};
+    char full[FULL_SPEC_SIZE];
+    struct cm_disk *disk = NULL;
     struct cm_image *image;
     int error = open_image(request, &image);
 
     if (error != 0)
         return cli_fail(error);
-    mount_image(request, image, &outcome);
-    error = cm_image_close(image);
-    if (error != 0)
-        cm_fail(error, "%s could not be written completely: %s. What was written last may be lost.",
-                request->spec, cm_error_name(error));
-    note(&outcome, error);
-    return outcome.code;
+    if (cm_image_full_spec(request->spec, full, sizeof(full)) == 0)
+        request->mount.image_name = full;
+    error = cm_disk_mount(image, &request->mount, &disk);
+    return serving_run(request->spec, image, error, disk, "mounted as");
 }
 
 /* -- the command line -------------------------------------------------------------------------- */
@@ -171,6 +58,12 @@ static int read_option(const struct cli_verb *verb, int option, struct request *
         return cli_size(verb, "--size", optarg, &request->open.size);
     case 'S':
         return cli_sector_size(verb, optarg, &request->open.sector_size);
+    case 'H':
+        return cli_number(verb, "--hold", optarg, 0, CM_MAX_HOLD_SECONDS,
+                          &request->mount.hold_seconds);
+    case 'T':
+        return cli_number(verb, "--timeout", optarg, 0, CM_MAX_TIMEOUT_SECONDS,
+                          &request->mount.request_timeout_seconds);
     case 't':
         return cli_number(verb, "--threads", optarg, 1, CM_MAX_THREADS, &request->mount.threads);
     default:
@@ -188,6 +81,8 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
         {"sector-size", required_argument, NULL, 'S'},
         {"threads", required_argument, NULL, 't'},
         {"queue-depth", required_argument, NULL, 'q'},
+        {"hold", required_argument, NULL, 'H'},
+        {"timeout", required_argument, NULL, 'T'},
         {NULL, 0, NULL, 0},
     };
     struct request request = {
@@ -225,7 +120,10 @@ const struct cli_verb cmd_mount = {
         "  --size SIZE          grow a smaller image to this first\n"
         "  --sector-size BYTES  512 (the default) or 4096\n"
         "  --threads N          that work on the image at once (8)\n"
-        "  --queue-depth N      requests under way at once (64)\n\n"
+        "  --queue-depth N      requests under way at once (64)\n"
+        "  --hold SECONDS       the disk outlives this program by so long, for \"coremnt attach\" "
+        "(0)\n"
+        "  --timeout SECONDS    a request that takes longer fails (0: it may take for ever)\n\n"
         "Ctrl-C writes everything back and unmounts; while the disk is in use it waits, and a "
         "second\nCtrl-C takes the disk away from those who use it.\n\n"
         "Example: coremnt mount disk.img Z:\n",

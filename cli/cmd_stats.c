@@ -16,21 +16,32 @@
 #define LINES_PER_HEADING 20u
 #define POLL_MS 100u
 
+/* What a disk has counted; a driver that is too old for `health` leaves it 0. */
+struct counted {
+    struct cm_stats stats;
+    struct cm_health health;
+};
+
 struct counter {
     const char *key;
     const char *label;
-    size_t offset; /* in struct cm_stats */
+    size_t offset; /* in struct counted */
 };
 
 #define COUNTER(field, label)                                                                      \
     {                                                                                              \
-#field, label, offsetof(struct cm_stats, field)                                            \
+#field, label, offsetof(struct counted, stats.field)                                       \
+    }
+#define HEALTH(field, label)                                                                       \
+    {                                                                                              \
+#field, label, offsetof(struct counted, health.field)                                      \
     }
 
 static const struct counter counters[] = {
     COUNTER(requests, "requests"),
     COUNTER(completed, "  completed"),
     COUNTER(failed, "  failed"),
+    HEALTH(timed_out, "    of these timed out"),
     COUNTER(cancelled, "  cancelled"),
     COUNTER(waiting, "  waiting now"),
     COUNTER(in_flight, "  in flight now"),
@@ -44,32 +55,45 @@ static const struct counter counters[] = {
     COUNTER(handed_out, "requests handed to it"),
     COUNTER(bad_replies, "replies refused"),
     COUNTER(largest_wait_us, "longest wait (microseconds)"),
+
+    HEALTH(attaches, "servers that took it over"),
+    HEALTH(handed_out_again, "requests handed out again"),
 };
 
 #define COUNTER_COUNT (sizeof(counters) / sizeof(counters[0]))
 
-static uint64_t value_of(const struct cm_stats *stats, size_t i)
+static int get_counted(const char *which, struct counted *counted)
 {
-    return *(const uint64_t *)(const void *)((const unsigned char *)stats + counters[i].offset);
+    int error = cm_get_stats(which, &counted->stats);
+
+    if (error != 0)
+        return error;
+    error = cm_get_health(which, &counted->health);
+    return error == CM_EVERSION ? 0 : error;
 }
 
-static void print_json(const struct cm_stats *stats, int compact)
+static uint64_t value_of(const struct counted *counted, size_t i)
+{
+    return *(const uint64_t *)(const void *)((const unsigned char *)counted + counters[i].offset);
+}
+
+static void print_json(const struct counted *counted, int compact)
 {
     struct out_json json = {.compact = compact};
     size_t i;
 
     out_json_begin(&json, NULL, '{');
     for (i = 0; i < COUNTER_COUNT; i++)
-        out_json_number(&json, counters[i].key, value_of(stats, i));
+        out_json_number(&json, counters[i].key, value_of(counted, i));
     out_json_end(&json, '}');
 }
 
-static void print_text(const struct cm_stats *stats)
+static void print_text(const struct counted *counted)
 {
     size_t i;
 
     for (i = 0; i < COUNTER_COUNT; i++)
-        printf("%-28s %llu\n", counters[i].label, (unsigned long long)value_of(stats, i));
+        printf("%-28s %llu\n", counters[i].label, (unsigned long long)value_of(counted, i));
 }
 
 /* -- watching ---------------------------------------------------------------------------------- */
@@ -104,11 +128,11 @@ static int sleep_until(uint64_t deadline_ns)
 /* Until Ctrl-C, or until the disk is unmounted: both are good ends. */
 static int watch(const char *which, uint32_t seconds, int json)
 {
-    struct cm_stats before;
-    struct cm_stats now;
+    struct counted before;
+    struct counted now;
     uint64_t before_ns;
     unsigned line = 0;
-    int error = cm_get_stats(which, &before);
+    int error = get_counted(which, &before);
 
     if (error != 0)
         return cli_fail(error);
@@ -117,13 +141,13 @@ static int watch(const char *which, uint32_t seconds, int json)
     while (sleep_until(before_ns + (uint64_t)seconds * 1000000000u)) {
         uint64_t now_ns = cm_os_now_ns();
 
-        error = cm_get_stats(which, &now);
+        error = get_counted(which, &now);
         if (error != 0)
             break;
         if (json)
             print_json(&now, 1);
         else
-            print_rates(&now, &before, now_ns - before_ns, line++);
+            print_rates(&now.stats, &before.stats, now_ns - before_ns, line++);
         fflush(stdout);
         before = now;
         before_ns = now_ns;
@@ -135,15 +159,15 @@ static int watch(const char *which, uint32_t seconds, int json)
 
 static int show(const char *which, int json)
 {
-    struct cm_stats stats;
-    int error = cm_get_stats(which, &stats);
+    struct counted counted;
+    int error = get_counted(which, &counted);
 
     if (error != 0)
         return cli_fail(error);
     if (json)
-        print_json(&stats, 0);
+        print_json(&counted, 0);
     else
-        print_text(&stats);
+        print_text(&counted);
     return CLI_OK;
 }
 

@@ -52,9 +52,11 @@ const struct cli_verb cmd_unmount = {
     .summary = "unmount a disk: WHICH is its letter or its id",
     .details =
         "\nWrites back what the file system holds, takes the letter away and removes the disk. "
-        "A disk\nin use is left as it is.\n\n"
-        "  --force            also when it is in use: programs lose their open files\n"
-        "  --timeout SECONDS  how long to wait until it is no longer in use (10)\n\n"
+        "A disk\nin use is left as it is, and one that is held without a server.\n\n"
+        "  --force            also when it is in use, held, or its server hangs: programs lose "
+        "their\n                     open files, and what is not written within 3 seconds is lost\n"
+        "  --timeout SECONDS  how long to wait until it is no longer in use (10); not with "
+        "--force\n\n"
         "Example: coremnt unmount Z:\n",
     .run = run,
     .windows_only = 1,

@@ -177,6 +177,12 @@ struct cm_disk_info {
  */
 CM_API int cm_list(struct cm_disk_info **disks, uint32_t *count);
 
+/**
+ * One of them. Blocks for one call of the driver.
+ * @param which  As for cm_unmount(). @return as for cm_list(), CM_ENOENT. Threads: any. Since 0.1.
+ */
+CM_API int cm_get_disk_info(const char *which, struct cm_disk_info *info);
+
 /* Frees what a call of the library says to free with it. NULL is allowed. */
 CM_API void cm_free(void *memory);
 

@@ -91,6 +91,13 @@ int cm_list(struct cm_disk_info **disks, uint32_t *count)
     return unsupported("list disks");
 }
 
+int cm_get_disk_info(const char *which, struct cm_disk_info *info)
+{
+    (void)which;
+    memset(info, 0, sizeof(*info));
+    return unsupported("look at a disk");
+}
+
 int cm_get_stats(const char *which, struct cm_stats *stats)
 {
     (void)which;

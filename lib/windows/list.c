@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * list.c - which disks there are: cm_list(), cm_get_stats(), and finding one for unmount.c.
+ * list.c - which disks there are: cm_list(), cm_get_disk_info(), cm_get_stats(), and finding one for
+ * the other files here.
  *
  * Any thread; each call opens the driver anew.
  */
@@ -234,6 +235,24 @@ void cm_list_remove_dead_letters(HANDLE control)
             cm_announce_letter((char)('A' + i), 0, CM_ANNOUNCE_MS);
     }
     free(entries);
+}
+
+int cm_get_disk_info(const char *which, struct cm_disk_info *info)
+{
+    struct cm_list_entry entry;
+    HANDLE control;
+    char dead;
+    int error;
+
+    memset(info, 0, sizeof(*info));
+    error = cm_control_open(&control, NULL);
+    if (error != 0)
+        return error;
+    error = cm_list_find(control, which, &entry, &dead);
+    CloseHandle(control);
+    if (error == 0)
+        describe(&entry, info);
+    return error;
 }
 
 int cm_get_stats(const char *which, struct cm_stats *stats)

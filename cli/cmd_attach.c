@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_attach.c - `coremnt attach`: serve a disk whose server has gone, while it is held.
+ *
+ * Everything that can fail is done before the disk is taken over, so that it stays held for the next
+ * try.
+ */
+#include <stdio.h>
+
+#include "abi/coremnt_abi.h"
+#include "cli/cli.h"
+#include "cli/serving.h"
+#include "lib/core/os.h"
+
+#include <coremnt/disk.h>
+
+#define POLL_MS 50u
+
+/* -- the disk and its image -------------------------------------------------------------------- */
+
+/* UTF-16 units that a name takes, which is what the driver has room for. */
+static size_t utf16_units(const char *text)
+{
+    size_t units = 0;
+
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        units += (c & 0xC0u) != 0x80u; /* each character one, */
+        units += c >= 0xF0u;           /* and those beyond 16 bits another */
+    }
+    return units;
+}
+
+/* The image as it was called at the mount. One that fills the driver's room may have been longer;
+ * what is cut never ends within a character, which is why there may be a unit to spare. */
+static int spec_of(const struct cm_disk_info *disk, const char *which, const char **spec)
+{
+    *spec = disk->image_name;
+    if (disk->image_name[0] == '\0')
+        return cm_fail(
+            CM_EINVAL,
+            "the driver does not know the image of %s. Name it: coremnt attach %s IMAGE.", which,
+            which);
+    if (utf16_units(disk->image_name) >= CM_IMAGE_NAME_UNITS - 2)
+        return cm_fail(CM_EINVAL,
+                       "the name of the image of %s is too long for the driver, which has only its "
+                       "beginning. Name it: coremnt attach %s IMAGE.",
+                       which, which);
+    return 0;
+}
+
+/* A process that was killed may still have the image open for a moment. */
+static int open_image(const struct cm_disk_info *disk, const char *spec, struct cm_image **image)
+{
+    struct cm_image_options options = {
+        .struct_size = sizeof(options),
+        .flags = disk->read_only ? CM_OPEN_READ_ONLY : 0,
+        .sector_size = disk->sector_size,
+    };
+    uint64_t deadline_ns = cm_os_now_ns() + CM_ATTACH_PATIENCE_MS * UINT64_C(1000000);
+    int error = cm_image_open(spec, &options, image);
+
+    while (error == CM_EBUSY && cm_os_now_ns() < deadline_ns) {
+        cm_os_sleep_ms(POLL_MS);
+        error = cm_image_open(spec, &options, image);
+    }
+    return error;
+}
+
+static int fail_open(int error, const char *which, int named)
+{
+    char reason[512];
+
+    if (named)
+        return error;
+    snprintf(reason, sizeof(reason), "%s", cm_last_error());
+    return cm_fail(error, "%s Or name another place of the image: coremnt attach %s IMAGE.", reason,
+                   which);
+}
+
+static int attach(const char *which, const char *spec, const struct cm_disk_options *options)
+{
+    int named = spec != NULL;
+    struct cm_disk_info info;
+    struct cm_disk *disk = NULL;
+    struct cm_image *image;
+    int error = cm_wait_held(which, CM_ATTACH_PATIENCE_MS);
+
+    if (error == 0)
+        error = cm_get_disk_info(which, &info);
+    if (error == 0 && !named)
+        error = spec_of(&info, which, &spec);
+    if (error != 0)
+        return cli_fail(error);
+    error = open_image(&info, spec, &image);
+    if (error != 0)
+        return cli_fail(fail_open(error, which, named));
+    error = cm_disk_attach(image, which, options, &disk);
+    return serving_run(spec, image, error, disk, "attached to");
+}
+
+/* -- the command line -------------------------------------------------------------------------- */
+
+static int run(const struct cli_verb *verb, int argc, char **argv)
+{
+    static const struct option options[] = {
+        CLI_HELP,
+        {"threads", required_argument, NULL, 't'},
+        {NULL, 0, NULL, 0},
+    };
+    struct cm_disk_options serve = {.struct_size = sizeof(serve)};
+    char **arguments;
+    int count;
+    int option;
+    int result = CLI_OK;
+
+    while ((option = cli_next_option(verb, argc, argv, ":h", options, &result)) >= 0) {
+        result = cli_number(verb, "--threads", optarg, 1, CM_MAX_THREADS, &serve.threads);
+        if (result != CLI_OK)
+            return result;
+    }
+    if (option == CLI_OPTION_EXIT)
+        return result;
+    result = cli_arguments(verb, argc, argv, 1, 2, &arguments, &count);
+    if (result != CLI_OK)
+        return result;
+    return attach(arguments[0], count == 2 ? arguments[1] : NULL, &serve);
+}
+
+const struct cli_verb cmd_attach = {
+    .name = "attach",
+    .arguments = "WHICH [IMAGE] [--threads N]",
+    .summary = "serve a disk whose server has gone: one of \"mount --hold\"",
+    .details =
+        "\nTakes the disk over with its letter and all that is open on it, and serves it like "
+        "mount.\nWhat programs have asked meanwhile is answered then. WHICH is the disk's letter "
+        "or its id;\nIMAGE is the one that was mounted, and need be named only if it has another "
+        "name now.\nRead-only or not and the sectors are the disk's. While the process before has "
+        "not quite\nended, it waits for a few seconds.\n\n"
+        "  --threads N  that work on the image at once (8)\n\n"
+        "Example: coremnt attach Z:\n",
+    .run = run,
+    .windows_only = 1,
+};
