@@ -409,6 +409,79 @@ static int verb_hold(int argc, char **argv)
     return 0;
 }
 
+/* -- many at once ------------------------------------------------------------------------------ */
+
+#define MOST_REQUESTS 2048u
+
+struct request {
+    OVERLAPPED overlapped;
+    uint8_t sector[SECTOR];
+};
+
+/* Every other one a write, all of other sectors; never of the first. */
+static void start_request(HANDLE device, struct request *request, uint32_t number)
+{
+    request->overlapped.Offset = (number + 1) * SECTOR;
+    request->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (number % 2 != 0)
+        WriteFile(device, request->sector, SECTOR, NULL, &request->overlapped);
+    else
+        ReadFile(device, request->sector, SECTOR, NULL, &request->overlapped);
+}
+
+/* Prints with how many of which error they ended, and after how long the first and the last. */
+static void await_requests(HANDLE device, struct request *requests, uint32_t count, DWORD start)
+{
+    DWORD errors[16] = {0}, counts[16] = {0}, kinds = 0, first_ms = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        DWORD done, error = 0, kind;
+
+        if (!GetOverlappedResult(device, &requests[i].overlapped, &done, TRUE))
+            error = GetLastError();
+        if (i == 0)
+            first_ms = GetTickCount() - start;
+        for (kind = 0; kind < kinds && errors[kind] != error; kind++)
+            continue;
+        if (kind == kinds && kinds < 15)
+            kinds++;
+        errors[kind] = error;
+        counts[kind]++;
+    }
+    for (DWORD kind = 0; kind < kinds; kind++)
+        printf("%lu ended with Win32 error %lu\n", (unsigned long)counts[kind],
+               (unsigned long)errors[kind]);
+    printf("the first after %lu ms, all after %lu ms\n", (unsigned long)first_ms,
+           (unsigned long)(GetTickCount() - start));
+}
+
+/* Many requests of one sector at once, for servers that do not answer. */
+static int verb_many(int argc, char **argv)
+{
+    struct request *requests;
+    DWORD start = GetTickCount();
+    uint64_t count;
+    HANDLE device;
+
+    (void)argc;
+    if (parse_number(argv[1], &count) != 0 || count == 0 || count > MOST_REQUESTS)
+        return 2;
+    device = CreateFileA(argv[0], GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE,
+                         NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    if (device == INVALID_HANDLE_VALUE)
+        return failed("open device");
+    requests = allocate(count * sizeof(*requests));
+    if (requests == NULL)
+        return failed("memory");
+    for (uint32_t i = 0; i < count; i++)
+        start_request(device, &requests[i], i);
+    printf("%llu under way\n", (unsigned long long)count);
+    fflush(stdout);
+    await_requests(device, requests, (uint32_t)count, start);
+    CloseHandle(device);
+    return 0;
+}
+
 static const struct verb verbs[] = {
     {"read", "DEVICE OFFSET LENGTH FILE", 4, 4, verb_read},
     {"write", "DEVICE OFFSET FILE", 3, 3, verb_write},
@@ -418,6 +491,7 @@ static const struct verb verbs[] = {
     {"flush", "DEVICE", 1, 1, verb_flush},
     {"wait", "DEVICE MILLISECONDS", 2, 2, verb_wait},
     {"hold", "DEVICE MILLISECONDS", 2, 2, verb_hold},
+    {"many", "DEVICE COUNT", 2, 2, verb_many},
 };
 
 static int usage(void)
