@@ -103,7 +103,10 @@ static int print_table(const struct cm_disk_info *disks, uint32_t count)
         out_table_cell(table, out_size(disks[i].size, size));
         out_table_number(table, disks[i].sector_size);
         out_table_cell(table, disks[i].read_only ? "read-only" : "read-write");
-        out_table_number(table, disks[i].owner_pid);
+        if (disks[i].owner_pid != 0)
+            out_table_number(table, disks[i].owner_pid);
+        else
+            out_table_cell(table, "-");
         ask_health(&disks[i], &health);
         out_table_cell(table, state_text(&health, state, sizeof(state)));
         out_table_number(table, disks[i].id);
@@ -148,8 +151,8 @@ const struct cli_verb cmd_list = {
     .arguments = "[--json]",
     .summary = "show the disks that are mounted, and who serves them",
     .details =
-        "\nSERVER is the process that serves the disk, or served it last. LETTER and ID name the "
-        "disk\nfor attach, unmount and stats. STATE:\n\n"
+        "\nSERVER is the process that serves the disk. LETTER and ID name the disk for attach, "
+        "unmount\nand stats. STATE:\n\n"
         "  served         all is well\n"
         "  starting       its server does not answer requests yet\n"
         "  not answering  its server has requests and has answered none for 5 seconds or longer\n"

@@ -159,7 +159,7 @@ struct cm_disk_info {
     uint32_t sector_size; /* bytes */
     uint32_t queue_depth;
     uint32_t slot_size; /* bytes */
-    uint32_t owner_pid; /* the process that serves it */
+    uint32_t owner_pid; /* the process that serves it; 0: none does, it is held */
     int read_only;
     int can_trim;
     char mount_point[8];   /* "Z:" or "" */
