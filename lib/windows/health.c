@@ -7,6 +7,7 @@
  */
 #include "lib/windows/health.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/core/error_internal.h"
@@ -37,10 +38,21 @@ int cm_health_is_hopeless(const struct cm_health *health)
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
-static int fail_served(const struct cm_list_entry *disk, const char *name,
+/* The process that serves a disk now, which may be another than when the disk was found. */
+static unsigned owner_of(HANDLE control, const struct cm_list_entry *disk)
+{
+    struct cm_list_entry now;
+    char dead_letter;
+    char id[24];
+
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)disk->disk_id);
+    return cm_list_find(control, id, &now, &dead_letter) == 0 ? now.owner_pid : disk->owner_pid;
+}
+
+static int fail_served(HANDLE control, const struct cm_list_entry *disk, const char *name,
                        const struct cm_health *health)
 {
-    unsigned pid = disk->owner_pid;
+    unsigned pid = owner_of(control, disk);
 
     if (health->hold_seconds == 0)
         return cm_fail(
@@ -78,7 +90,7 @@ int cm_health_wait_held(HANDLE control, const struct cm_list_entry *disk, uint64
         if (health.state == CM_HEALTH_HELD)
             return 0;
         if (health.hold_seconds == 0 || cm_os_now_ns() >= deadline_ns)
-            return fail_served(disk, name, &health);
+            return fail_served(control, disk, name, &health);
         cm_os_sleep_ms(POLL_MS);
     }
 }
