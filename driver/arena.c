@@ -4,14 +4,19 @@
  *
  * NT: the server lends its own memory. It is the output buffer of a direct ioctl, so the I/O
  * manager has probed and locked the pages before we see it (no SEH needed, which GCC does not
- * have), and they stay locked for as long as the IRP is pended: for the life of the disk.
+ * have), and they stay locked for as long as the IRP is pended: until the disk or its server goes.
  *
  * Wine: a direct buffer is a copy there, not the caller's memory. But a driver is an ordinary
  * process, so a section mapped into both is shared memory. On NT a view in our process would be of
  * use only in that process's context, which is not where IRPs are completed.
  *
- * Called once per disk at PASSIVE_LEVEL, except LendCancel (<= DISPATCH). Not on the hot path:
- * queue.c uses ARENA.Base.
+ * An arena is counted (ARENA.Users) and outlives the server's loss by the copies that are under way. It
+ * is given back by a work item, made with it so that it cannot fail: the last user may go at
+ * DISPATCH_LEVEL, unmapping needs PASSIVE_LEVEL. Until then it holds a reference to its disk, for which
+ * the reaper waits.
+ *
+ * Called once per server and disk at PASSIVE_LEVEL, except ...Locked, LendCancel and ArenaGiveBack
+ * (<= DISPATCH). Not on the hot path: queue.c uses ARENA.Base.
  */
 #include "arena.h"
 
@@ -22,32 +27,55 @@ ULONG64 ArenaFeature(VOID)
     return Driver.IsWine ? CM_FEATURE_ARENA_MAP : CM_FEATURE_ARENA_LEND;
 }
 
-VOID ArenaInitialize(ARENA *Arena, SIZE_T Size)
+static ARENA *Make(DISK *Disk, ULONG Epoch)
 {
-    Arena->Size = Size;
-    KeInitializeEvent(&Arena->LendCancelEnded, NotificationEvent, FALSE);
+    ARENA *Arena = PoolAllocate(sizeof(*Arena));
+
+    if (Arena == NULL)
+        return NULL;
+    Arena->Item = IoAllocateWorkItem(Driver.ControlDevice);
+    if (Arena->Item == NULL || !DiskTryReference(Disk)) {
+        if (Arena->Item != NULL)
+            IoFreeWorkItem(Arena->Item);
+        PoolFree(Arena);
+        return NULL;
+    }
+    Arena->Disk = Disk;
+    Arena->Epoch = Epoch;
+    return Arena;
 }
 
-/* The right to set up the arena goes to the first who asks. */
-static BOOLEAN MUST_CHECK Claim(DISK *Disk)
+/* Of an arena that nobody uses, or ever did. The caller's reference to the disk goes with it. */
+static VOID Destroy(ARENA *Arena)
 {
-    BOOLEAN First;
-    KIRQL Irql;
+    DISK *Disk = Arena->Disk;
 
-    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
-    First = !Disk->Arena.Attached;
-    Disk->Arena.Attached = TRUE;
-    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
-    return First;
+    if (Arena->View != NULL)
+        ZwUnmapViewOfSection(NtCurrentProcess(), Arena->View);
+    IoFreeWorkItem(Arena->Item);
+    PoolFree(Arena);
+    DiskDereference(Disk);
 }
 
-static VOID Unclaim(DISK *Disk)
+static VOID NTAPI GiveBack(PDEVICE_OBJECT ControlDevice, PVOID Context)
 {
-    KIRQL Irql;
+    ARENA *Arena = Context;
+    PIRP Irp = Arena->LendIrp;
 
-    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
-    Disk->Arena.Attached = FALSE;
-    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
+    UNREFERENCED_PARAMETER(ControlDevice);
+    DriverEnter();
+    if (Irp != NULL) {
+        Irp->IoStatus.Status = STATUS_SUCCESS;
+        Irp->IoStatus.Information = 0;
+        IoCompleteRequest(Irp, IO_NO_INCREMENT);
+    }
+    Destroy(Arena);
+    DriverLeave();
+}
+
+VOID ArenaGiveBack(ARENA *Arena)
+{
+    IoQueueWorkItem(Arena->Item, GiveBack, DelayedWorkQueue, Arena);
 }
 
 /* -- Wine: a section --------------------------------------------------------------------------- */
@@ -77,7 +105,8 @@ static NTSTATUS MUST_CHECK MapForRequestor(HANDLE Section, PIRP Irp, SIZE_T Size
 
 static NTSTATUS MUST_CHECK MapBoth(ARENA *Arena, PIRP Irp, struct cm_arena_mapped *Mapped)
 {
-    LARGE_INTEGER Size = {.QuadPart = (LONGLONG)Arena->Size};
+    SIZE_T Bytes = DiskArenaSize(Arena->Disk);
+    LARGE_INTEGER Size = {.QuadPart = (LONGLONG)Bytes};
     OBJECT_ATTRIBUTES Attributes;
     PVOID Theirs;
     HANDLE Section;
@@ -88,12 +117,12 @@ static NTSTATUS MUST_CHECK MapBoth(ARENA *Arena, PIRP Irp, struct cm_arena_mappe
                              SEC_COMMIT, NULL);
     if (!NT_SUCCESS(Status))
         return Status;
-    Status = MapView(Section, NtCurrentProcess(), Arena->Size, &Arena->View);
+    Status = MapView(Section, NtCurrentProcess(), Bytes, &Arena->View);
     if (NT_SUCCESS(Status)) {
-        Status = MapForRequestor(Section, Irp, Arena->Size, &Theirs);
+        Status = MapForRequestor(Section, Irp, Bytes, &Theirs);
         if (NT_SUCCESS(Status)) {
             Mapped->address = (ULONG_PTR)Theirs;
-            Mapped->size = Arena->Size;
+            Mapped->size = Bytes;
         } else {
             ZwUnmapViewOfSection(NtCurrentProcess(), Arena->View);
             Arena->View = NULL;
@@ -103,89 +132,89 @@ static NTSTATUS MUST_CHECK MapBoth(ARENA *Arena, PIRP Irp, struct cm_arena_mappe
     return Status;
 }
 
-NTSTATUS ArenaMap(DISK *Disk, PIRP Irp, struct cm_arena_mapped *Mapped)
+NTSTATUS ArenaMap(DISK *Disk, ULONG Epoch, PIRP Irp, struct cm_arena_mapped *Mapped)
 {
     NTSTATUS Status;
+    ARENA *Arena;
 
     if (ArenaFeature() != CM_FEATURE_ARENA_MAP)
         return STATUS_NOT_SUPPORTED;
-    if (!Claim(Disk))
-        return STATUS_INVALID_DEVICE_STATE;
-    Status = MapBoth(&Disk->Arena, Irp, Mapped);
-    if (!NT_SUCCESS(Status)) {
-        Unclaim(Disk);
+    Status = QueueWantsArena(Disk, Epoch);
+    if (!NT_SUCCESS(Status))
         return Status;
+    Arena = Make(Disk, Epoch);
+    if (Arena == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    Status = MapBoth(Arena, Irp, Mapped);
+    if (NT_SUCCESS(Status)) {
+        Arena->Base = Arena->View;
+        Status = DiskStart(Disk, Arena);
     }
-    Disk->Arena.Base = Disk->Arena.View;
-    DiskStart(Disk);
-    return STATUS_SUCCESS;
+    if (!NT_SUCCESS(Status))
+        Destroy(Arena);
+    return Status;
 }
 
 /* -- NT: memory lent by the server ------------------------------------------------------------- */
 
 /*
  * The lent memory is being taken back: the server's thread or process ends, or it cancels. The disk
- * goes; the IRP stays pended, and the pages locked, until nobody copies any more: ArenaDestroy
- * completes it.
+ * loses the arena; the IRP stays pended, and the pages locked, until nobody copies any more.
  */
 static VOID NTAPI LendCancel(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    DISK *Disk = Irp->Tail.Overlay.DriverContext[0];
+    ARENA *Arena = Irp->Tail.Overlay.DriverContext[0];
 
     UNREFERENCED_PARAMETER(Device);
     DriverEnter();
     IoReleaseCancelSpinLock(Irp->CancelIrql);
-    DiskRemove(Disk);
-    /* The disk cannot go before this: ArenaDestroy waits for it. */
-    KeSetEvent(&Disk->Arena.LendCancelEnded, IO_NO_INCREMENT, FALSE);
+    DiskLoseArena(Arena->Disk, Arena->Epoch);
+    QueueUnuseArena(Arena); /* this routine's use: nobody else can have dropped it */
     DriverLeave();
 }
 
-NTSTATUS ArenaLend(DISK *Disk, PIRP Irp)
-{
-    ARENA *Arena = &Disk->Arena;
-    PVOID Base;
-
-    if (ArenaFeature() != CM_FEATURE_ARENA_LEND)
-        return STATUS_NOT_SUPPORTED;
-    if (Irp->MdlAddress == NULL || MmGetMdlByteCount(Irp->MdlAddress) != Arena->Size ||
-        MmGetMdlByteOffset(Irp->MdlAddress) != 0)
-        return STATUS_INVALID_PARAMETER;
-    Base = MmGetSystemAddressForMdlSafe(Irp->MdlAddress, MappingPriority);
-    if (Base == NULL)
-        return STATUS_INSUFFICIENT_RESOURCES;
-    if (!Claim(Disk))
-        return STATUS_INVALID_DEVICE_STATE;
-
-    Arena->Base = Base;
-    Arena->LendIrp = Irp;
-    Irp->Tail.Overlay.DriverContext[0] = Disk;
-    IoMarkIrpPending(Irp);
-    DiskStart(Disk);
-    IoSetCancelRoutine(Irp, LendCancel);
-    if (Irp->Cancel && IoSetCancelRoutine(Irp, NULL) != NULL) {
-        /* Cancelled before we asked to be told: no cancel routine will run. */
-        DiskRemove(Disk);
-        KeSetEvent(&Arena->LendCancelEnded, IO_NO_INCREMENT, FALSE);
-    }
-    return STATUS_PENDING;
-}
-
-static VOID EndLend(ARENA *Arena)
+BOOLEAN ArenaAttachLocked(ARENA *Arena)
 {
     PIRP Irp = Arena->LendIrp;
 
-    if (IoSetCancelRoutine(Irp, NULL) == NULL) /* it runs, or has run, and refers to the disk */
-        KeWaitForSingleObject(&Arena->LendCancelEnded, Executive, KernelMode, FALSE, NULL);
-    Irp->IoStatus.Status = STATUS_SUCCESS;
-    Irp->IoStatus.Information = 0;
-    IoCompleteRequest(Irp, IO_NO_INCREMENT);
+    if (Irp != NULL) {
+        Irp->Tail.Overlay.DriverContext[0] = Arena;
+        IoSetCancelRoutine(Irp, LendCancel);
+        if (Irp->Cancel && IoSetCancelRoutine(Irp, NULL) != NULL)
+            return FALSE; /* cancelled before we asked to be told: no cancel routine will run */
+        IoMarkIrpPending(Irp); /* LendCancel, if it runs by now, gets nowhere without the lock */
+        Arena->Users++;
+    }
+    Arena->Users++;
+    return TRUE;
 }
 
-VOID ArenaDestroy(ARENA *Arena)
+BOOLEAN ArenaDetachLocked(ARENA *Arena)
 {
-    if (Arena->View != NULL)
-        ZwUnmapViewOfSection(NtCurrentProcess(), Arena->View);
-    if (Arena->LendIrp != NULL)
-        EndLend(Arena);
+    /* Otherwise it runs, or has run, and drops its use itself. */
+    if (Arena->LendIrp != NULL && IoSetCancelRoutine(Arena->LendIrp, NULL) != NULL)
+        Arena->Users--;
+    return ArenaUnuseLocked(Arena);
+}
+
+NTSTATUS ArenaLend(DISK *Disk, ULONG Epoch, PIRP Irp)
+{
+    NTSTATUS Status;
+    ARENA *Arena;
+
+    if (ArenaFeature() != CM_FEATURE_ARENA_LEND)
+        return STATUS_NOT_SUPPORTED;
+    if (Irp->MdlAddress == NULL || MmGetMdlByteCount(Irp->MdlAddress) != DiskArenaSize(Disk) ||
+        MmGetMdlByteOffset(Irp->MdlAddress) != 0)
+        return STATUS_INVALID_PARAMETER;
+    Arena = Make(Disk, Epoch);
+    if (Arena == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    Arena->LendIrp = Irp;
+    Arena->Base = MmGetSystemAddressForMdlSafe(Irp->MdlAddress, MappingPriority);
+    Status = Arena->Base != NULL ? DiskStart(Disk, Arena) : STATUS_INSUFFICIENT_RESOURCES;
+    if (NT_SUCCESS(Status))
+        return STATUS_PENDING;
+    Destroy(Arena);
+    return Status;
 }

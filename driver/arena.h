@@ -4,6 +4,9 @@
  *
  * The server can write to it at any moment. What is read from it is data for the caller of a READ
  * and nothing else; no length, offset or status is ever taken from it.
+ *
+ * A disk has at most one at a time, QUEUE.Arena, and in the course of its life one for each server
+ * that it has had.
  */
 #ifndef COREMNT_ARENA_H
 #define COREMNT_ARENA_H
@@ -13,29 +16,52 @@
 struct DISK;
 
 typedef struct ARENA {
-    PUCHAR Base;      /* const from attach until destroy; valid at any IRQL, in any process */
-    SIZE_T Size;      /* const */
-    BOOLEAN Attached; /* P: DISK.Queue.Lock: one of the two ways has been taken */
+    struct DISK *Disk; /* const: holds a reference */
+    ULONG Epoch;       /* const: of the server that it is shared with; see disk.c */
+    PUCHAR Base;       /* const from attach on; valid at any IRQL, in any process */
+    PIO_WORKITEM Item; /* const: gives it back */
 
-    /* ARENA_LEND: the pended IRP whose MDL is the arena; see arena.c for who completes it. */
-    PIRP LendIrp;           /* const from attach until destroy */
-    KEVENT LendCancelEnded; /* set at the end of its cancel routine */
+    /*
+     * P: DISK.Queue.Lock. One for being the disk's, one for the cancel routine of the lend IRP, for
+     * as long as it is set or runs, and one for each batch of requests whose data is being copied.
+     * Who drops the last has it given back.
+     */
+    ULONG Users;
 
-    /* ARENA_MAP: our view of the section. */
-    PVOID View;
+    PIRP LendIrp; /* const from attach on; ARENA_LEND: the pended IRP whose MDL is the arena */
+    PVOID View;   /* const from attach on; ARENA_MAP: our view of the section */
 } ARENA;
 
 /* CM_FEATURE_*: the one way that this system has. IRQL: PASSIVE. */
 ULONG64 ArenaFeature(VOID);
 
-VOID ArenaInitialize(ARENA *Arena, SIZE_T Size);
+/* The two ioctls. Lend returns STATUS_PENDING and keeps the IRP. On success the disk answers.
+ * IRQL: PASSIVE, in the server's process. */
+NTSTATUS ArenaMap(struct DISK *Disk, ULONG Epoch, PIRP Irp,
+                  struct cm_arena_mapped *Mapped) MUST_CHECK;
+NTSTATUS ArenaLend(struct DISK *Disk, ULONG Epoch, PIRP Irp) MUST_CHECK;
 
-/* The two ioctls. Lend returns STATUS_PENDING and keeps the IRP. On success the disk has been
- * started. IRQL: PASSIVE, in the server's process. */
-NTSTATUS ArenaMap(struct DISK *Disk, PIRP Irp, struct cm_arena_mapped *Mapped) MUST_CHECK;
-NTSTATUS ArenaLend(struct DISK *Disk, PIRP Irp) MUST_CHECK;
+/*
+ * QueueAttach's part, under QUEUE.Lock: it becomes the disk's. FALSE: the lent memory has been taken
+ * back already, and nothing has been done. IRQL: DISPATCH.
+ */
+BOOLEAN ArenaAttachLocked(ARENA *Arena) MUST_CHECK;
 
-/* Give everything back; no reference to the disk is left. IRQL: PASSIVE. */
-VOID ArenaDestroy(ARENA *Arena);
+/* It is the disk's no longer. @return whether its last user has gone with that. */
+BOOLEAN ArenaDetachLocked(ARENA *Arena) MUST_CHECK;
+
+/* A batch of copies begins, and has ended. @return whether it was the last user. Hot. */
+ALWAYS_INLINE VOID ArenaUseLocked(ARENA *Arena)
+{
+    Arena->Users++;
+}
+
+ALWAYS_INLINE BOOLEAN ArenaUnuseLocked(ARENA *Arena)
+{
+    return --Arena->Users == 0;
+}
+
+/* The last user has gone: give the memory back, soon. IRQL: <= DISPATCH, no lock held. */
+VOID ArenaGiveBack(ARENA *Arena);
 
 #endif

@@ -55,6 +55,7 @@ static const CONTROL_ROW Rows[] = {
     {CM_IOCTL_ARENA_MAP, SIZE_OF(cm_arena), SIZE_OF(cm_arena_mapped), ControlArenaMap},
     {CM_IOCTL_ARENA_LEND, SIZE_OF(cm_arena), 1, ControlArenaLend},
     {CM_IOCTL_LIST, 0, SIZE_OF(cm_list), ControlList},
+    {CM_IOCTL_ATTACH, SIZE_OF(cm_attach), SIZE_OF(cm_attached), ControlAttach},
     {CM_IOCTL_STATS, SIZE_OF(cm_stats_of), SIZE_OF(cm_stats), ControlStats},
 };
 

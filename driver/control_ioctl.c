@@ -21,7 +21,7 @@ NTSTATUS ControlVersion(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     UNREFERENCED_PARAMETER(Stack);
     Version->abi_version = CM_ABI_VERSION;
     Version->driver_version = DRIVER_VERSION;
-    Version->features = ArenaFeature();
+    Version->features = ArenaFeature() | CM_FEATURE_HOLD;
     Irp->IoStatus.Information = sizeof(*Version);
     return STATUS_SUCCESS;
 }
@@ -50,7 +50,7 @@ NTSTATUS ControlUnmount(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     UNREFERENCED_PARAMETER(Stack);
     if ((Unmount->flags & ~CM_UNMOUNT_ALL_FLAGS) != 0)
         return STATUS_INVALID_PARAMETER;
-    Disk = DiskFind(Unmount->disk_id, NULL);
+    Disk = DiskFind(Unmount->disk_id);
     if (Disk == NULL)
         return STATUS_NOT_FOUND;
     if ((Unmount->flags & CM_UNMOUNT_FORCE) == 0 && !QueueRefuseIfIdle(Disk, Unmount->own_handles))
@@ -61,14 +61,28 @@ NTSTATUS ControlUnmount(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     return Status;
 }
 
+NTSTATUS ControlAttach(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    struct cm_attached Attached;
+    NTSTATUS Status;
+
+    UNREFERENCED_PARAMETER(Stack);
+    Status = DiskAttach(Server, Irp->AssociatedIrp.SystemBuffer, &Attached);
+    if (!NT_SUCCESS(Status))
+        return Status;
+    RtlCopyMemory(Irp->AssociatedIrp.SystemBuffer, &Attached, sizeof(Attached));
+    Irp->IoStatus.Information = sizeof(Attached);
+    return STATUS_SUCCESS;
+}
+
 /* The disk that an ARENA ioctl means, referenced; NULL: *Status says why. */
-static DISK *FindForArena(SERVER *Server, PIRP Irp, NTSTATUS *Status)
+static DISK *FindForArena(SERVER *Server, PIRP Irp, ULONG *Epoch, NTSTATUS *Status)
 {
     const struct cm_arena *In = Irp->AssociatedIrp.SystemBuffer;
-    DISK *Disk = DiskFind(In->disk_id, Server);
+    DISK *Disk = DiskFindServed(In->disk_id, Server, Epoch);
 
     *Status = STATUS_NOT_FOUND;
-    if (Disk != NULL && In->size != Disk->Arena.Size) {
+    if (Disk != NULL && In->size != DiskArenaSize(Disk)) {
         DiskDereference(Disk);
         Disk = NULL;
         *Status = STATUS_INVALID_PARAMETER;
@@ -80,12 +94,13 @@ NTSTATUS ControlArenaMap(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_arena_mapped *Mapped = Irp->AssociatedIrp.SystemBuffer;
     NTSTATUS Status;
-    DISK *Disk = FindForArena(Server, Irp, &Status);
+    ULONG Epoch;
+    DISK *Disk = FindForArena(Server, Irp, &Epoch, &Status);
 
     UNREFERENCED_PARAMETER(Stack);
     if (Disk == NULL)
         return Status;
-    Status = ArenaMap(Disk, Irp, Mapped);
+    Status = ArenaMap(Disk, Epoch, Irp, Mapped);
     if (NT_SUCCESS(Status))
         Irp->IoStatus.Information = sizeof(*Mapped);
     DiskDereference(Disk);
@@ -95,26 +110,27 @@ NTSTATUS ControlArenaMap(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 NTSTATUS ControlArenaLend(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     NTSTATUS Status;
-    DISK *Disk = FindForArena(Server, Irp, &Status);
+    ULONG Epoch;
+    DISK *Disk = FindForArena(Server, Irp, &Epoch, &Status);
 
     UNREFERENCED_PARAMETER(Stack);
     if (Disk == NULL)
         return Status;
-    Status = ArenaLend(Disk, Irp);
+    Status = ArenaLend(Disk, Epoch, Irp);
     DiskDereference(Disk);
     return Status;
 }
 
-static VOID FillEntry(const DISK *Disk, struct cm_list_entry *Entry)
+static VOID FillEntryLocked(const DISK *Disk, struct cm_list_entry *Entry)
 {
     Entry->disk_id = Disk->Id;
     Entry->size = Disk->Size;
     Entry->number = Disk->Number;
     Entry->sector_size = Disk->SectorSize;
-    Entry->flags = (Disk->ReadOnly ? CM_MOUNT_READ_ONLY : 0) | (Disk->CanTrim ? CM_MOUNT_TRIM : 0);
+    Entry->flags = DiskMountFlags(Disk);
     Entry->queue_depth = Disk->Queue.Depth;
     Entry->slot_size = Disk->Queue.SlotSize;
-    Entry->owner_pid = Disk->OwnerPid;
+    Entry->owner_pid = DiskIsHeldLocked(Disk) ? 0 : Disk->OwnerPid;
     RtlCopyMemory(Entry->image_name, Disk->ImageName, sizeof(Entry->image_name));
 }
 
@@ -132,7 +148,7 @@ NTSTATUS ControlList(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     KeAcquireSpinLock(&Driver.Lock, &Irql);
     for (Link = Driver.Disks.Flink; Link != &Driver.Disks; Link = Link->Flink) {
         if (Count < Room)
-            FillEntry(CONTAINING_RECORD(Link, DISK, Link), &Entries[Count++]);
+            FillEntryLocked(CONTAINING_RECORD(Link, DISK, Link), &Entries[Count++]);
         Total++;
     }
     KeReleaseSpinLock(&Driver.Lock, Irql);
@@ -145,7 +161,7 @@ NTSTATUS ControlList(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 NTSTATUS ControlStats(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     const struct cm_stats_of *Of = Irp->AssociatedIrp.SystemBuffer;
-    DISK *Disk = DiskFind(Of->disk_id, NULL);
+    DISK *Disk = DiskFind(Of->disk_id);
 
     UNREFERENCED_PARAMETER(Server);
     UNREFERENCED_PARAMETER(Stack);

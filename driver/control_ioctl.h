@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* control_ioctl.h - the ioctls that make, remove, list and count disks; see control_ioctl.c. */
+/* control_ioctl.h - the ioctls that make, take over, remove, list and count disks; see control_ioctl.c. */
 #ifndef COREMNT_CONTROL_IOCTL_H
 #define COREMNT_CONTROL_IOCTL_H
 
@@ -11,7 +11,7 @@ struct SERVER;
  * IRQL: PASSIVE, in the caller's process. */
 typedef NTSTATUS CONTROL_HANDLER(struct SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack);
 
-CONTROL_HANDLER ControlVersion, ControlMount, ControlUnmount, ControlArenaMap, ControlArenaLend,
-    ControlList, ControlStats;
+CONTROL_HANDLER ControlVersion, ControlMount, ControlUnmount, ControlAttach, ControlArenaMap,
+    ControlArenaLend, ControlList, ControlStats;
 
 #endif

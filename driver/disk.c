@@ -2,22 +2,42 @@
 /*
  * disk.c - the disk object: made, found, referenced, removed, deleted.
  *
- *      DiskCreate -> (arena) DiskStart -> I/O ... -> DiskRemove -> last reference -> reaper
+ *      DiskCreate -> STARTING -- arena (DiskStart) -> SERVED -- server lost --> HELD
+ *                       ^                                                         |
+ *                       +--------------- another server (DiskAttach) -------------+
  *
- * DiskRemove comes from whoever is first: an unmount, the server's end, the driver's. Creation and
- * deletion run at PASSIVE_LEVEL; references and removal at up to DISPATCH_LEVEL. Only references
- * are on the hot path.
+ *      from everywhere: DiskRemove -> last reference -> reaper
+ *
+ * DiskRemove comes from whoever is first: an unmount, the driver's end, the end of the time for which
+ * the disk is held - or the loss of the server, of a disk that is not to be held or that has never
+ * been served. While it is held its requests wait.
+ *
+ * A server is lost in one of two ways. Its handle is closed (DiskLoseServer): nothing of it is left,
+ * and anybody may attach. Or it takes the memory back that it has lent (DiskLoseArena), as NT does for
+ * it when the thread that lent it ends; then the rest of its threads may still be writing to the
+ * image, and until its handle is closed nobody but itself may attach.
+ *
+ * Every attachment and every loss begins a new epoch. DISK.Epoch is decided here, under Driver.Lock;
+ * QUEUE.Epoch follows, under its own lock, and the queue belongs to no server but that one's. Between
+ * the two there is a moment. What comes from the epoch before is good until it is over; and should
+ * the next epoch overtake this one on its way to the queue, then this one is of no more interest
+ * (QueueBeginEpoch goes by the numbers).
+ *
+ * Creation and deletion run at PASSIVE_LEVEL; references, loss and removal at up to DISPATCH_LEVEL.
+ * Only finding and references are on the hot path.
  */
 #include "disk.h"
 
+#include "clock.h"
+#include "exchange.h"
 #include "reaper.h"
 #include "security.h"
 #include "server.h"
 
 static BOOLEAN MountIsValid(const struct cm_mount *Mount)
 {
-    if ((Mount->flags & ~CM_MOUNT_ALL_FLAGS) != 0 || Mount->hold_seconds != 0 ||
-        Mount->timeout_seconds != 0)
+    if ((Mount->flags & ~CM_MOUNT_ALL_FLAGS) != 0 || Mount->hold_seconds > CM_MAX_HOLD_SECONDS ||
+        Mount->timeout_seconds > CM_MAX_TIMEOUT_SECONDS)
         return FALSE;
     if (Mount->sector_size != CM_SECTOR_SIZE_SMALL && Mount->sector_size != CM_SECTOR_SIZE_LARGE)
         return FALSE;
@@ -84,15 +104,16 @@ static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mou
     return Status;
 }
 
-/* Enter the lists, unless the driver has begun to stop. */
+/* Enter the lists, unless the driver has begun to stop or the server has ended. */
 static NTSTATUS MUST_CHECK Publish(DISK *Disk, SERVER *Server)
 {
     NTSTATUS Status = STATUS_DELETE_PENDING;
     KIRQL Irql;
 
     KeAcquireSpinLock(&Driver.Lock, &Irql);
-    if (!Driver.Stopping) {
+    if (!Driver.Stopping && !Server->Ended) {
         Disk->Server = Server;
+        Disk->Mounted = TRUE;
         InsertTailList(&Driver.Disks, &Disk->Link);
         Status = STATUS_SUCCESS;
     }
@@ -103,11 +124,13 @@ static NTSTATUS MUST_CHECK Publish(DISK *Disk, SERVER *Server)
 static VOID FillFromMount(DISK *Disk, const struct cm_mount *Mount)
 {
     Disk->Id = (ULONG64)Driver.Generation << 32 | Disk->Number;
+    Disk->Epoch = QUEUE_FIRST_EPOCH;
     Disk->OwnerPid = (ULONG)(ULONG_PTR)PsGetCurrentProcessId();
     Disk->Size = Mount->size;
     Disk->SectorSize = Mount->sector_size;
     Disk->ReadOnly = (Mount->flags & CM_MOUNT_READ_ONLY) != 0;
     Disk->CanTrim = (Mount->flags & CM_MOUNT_TRIM) != 0;
+    Disk->HoldSeconds = Mount->hold_seconds;
     RtlCopyMemory(Disk->ImageName, Mount->image_name, sizeof(Disk->ImageName));
     Disk->References = 1;
 }
@@ -139,9 +162,8 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
     Status = ReaperPrepare(Disk);
     if (!NT_SUCCESS(Status))
         goto DeleteQueue;
-    ArenaInitialize(&Disk->Arena, (SIZE_T)Mount->queue_depth * Mount->slot_size);
     Mounted->disk_id = Disk->Id;
-    Mounted->arena_size = Disk->Arena.Size;
+    Mounted->arena_size = DiskArenaSize(Disk);
     Mounted->number = Number;
     Mounted->reserved = 0;
     Status = Publish(Disk, Server);
@@ -158,11 +180,100 @@ DeleteDevice:
     return Status;
 }
 
-VOID DiskStart(DISK *Disk)
+/* -- servers come and go ----------------------------------------------------------------------- */
+
+NTSTATUS DiskStart(DISK *Disk, ARENA *Arena)
 {
-    QueueOpen(&Disk->Queue);
-    /* From here on the I/O manager lets others open the device. */
-    Disk->Device->Flags &= ~DO_DEVICE_INITIALIZING;
+    NTSTATUS Status = QueueAttach(Disk, Arena); /* by now it may have been given back again */
+    BOOLEAN First;
+    KIRQL Irql;
+
+    if (!NT_SUCCESS(Status))
+        return Status;
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    First = !Disk->WasServed;
+    Disk->WasServed = TRUE;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    if (First) /* from here on the I/O manager lets others open the device */
+        Disk->Device->Flags &= ~DO_DEVICE_INITIALIZING;
+    ExchangeKick(Disk); /* what has waited for a server */
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS MUST_CHECK TakeOverLocked(DISK *Disk, SERVER *Server)
+{
+    if (Driver.Stopping || Server->Ended)
+        return STATUS_DELETE_PENDING;
+    if (!Disk->Mounted)
+        return STATUS_NOT_FOUND;
+    if (!DiskIsHeldLocked(Disk) || (Disk->Server != NULL && Disk->Server != Server))
+        return STATUS_DEVICE_BUSY;
+    Disk->Epoch++;
+    Disk->Server = Server;
+    Disk->OwnerPid = (ULONG)(ULONG_PTR)PsGetCurrentProcessId();
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS MUST_CHECK TakeOver(DISK *Disk, SERVER *Server)
+{
+    NTSTATUS Status;
+    ULONG Epoch;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Status = TakeOverLocked(Disk, Server);
+    Epoch = Disk->Epoch;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    if (NT_SUCCESS(Status))
+        QueueBeginEpoch(Disk, Epoch);
+    return Status;
+}
+
+static VOID FillAttached(const DISK *Disk, struct cm_attached *Attached)
+{
+    Attached->disk_id = Disk->Id;
+    Attached->arena_size = DiskArenaSize(Disk);
+    Attached->number = Disk->Number;
+    Attached->sector_size = Disk->SectorSize;
+    Attached->flags = DiskMountFlags(Disk);
+    Attached->queue_depth = Disk->Queue.Depth;
+    Attached->slot_size = Disk->Queue.SlotSize;
+    Attached->reserved = 0;
+}
+
+NTSTATUS DiskAttach(SERVER *Server, const struct cm_attach *Attach, struct cm_attached *Attached)
+{
+    NTSTATUS Status;
+    DISK *Disk;
+
+    if (Attach->abi_version != CM_ABI_VERSION)
+        return STATUS_REVISION_MISMATCH;
+    if (Attach->flags != 0)
+        return STATUS_INVALID_PARAMETER;
+    Disk = DiskFind(Attach->disk_id);
+    if (Disk == NULL)
+        return STATUS_NOT_FOUND;
+    Status = Attach->size == Disk->Size ? TakeOver(Disk, Server) : STATUS_INVALID_PARAMETER;
+    if (NT_SUCCESS(Status))
+        FillAttached(Disk, Attached);
+    DiskDereference(Disk);
+    return Status;
+}
+
+/* -- the end ----------------------------------------------------------------------------------- */
+
+/* The first half of a removal, which makes it this caller's; the other half is Finish. */
+static VOID TakeOffLocked(DISK *Disk)
+{
+    Disk->Mounted = FALSE;
+    Disk->Server = NULL;
+    RemoveEntryList(&Disk->Link);
+}
+
+static VOID Finish(DISK *Disk)
+{
+    QueueClose(Disk);
+    DiskDereference(Disk);
 }
 
 VOID DiskRemove(DISK *Disk)
@@ -171,20 +282,113 @@ VOID DiskRemove(DISK *Disk)
     KIRQL Irql;
 
     KeAcquireSpinLock(&Driver.Lock, &Irql);
-    First = Disk->Server != NULL;
-    if (First) {
-        Disk->Server = NULL;
-        RemoveEntryList(&Disk->Link);
-    }
+    First = Disk->Mounted;
+    if (First)
+        TakeOffLocked(Disk);
     KeReleaseSpinLock(&Driver.Lock, Irql);
-    if (!First)
-        return;
-    QueueClose(Disk);
-    DiskDereference(Disk);
+    if (First)
+        Finish(Disk);
 }
 
-/* The first mounted disk of this id (or any: 0) and this server (or any: NULL), referenced. */
-static DISK *Find(ULONG64 Id, BOOLEAN AnyId, const SERVER *Server)
+typedef enum LOSS { LOSS_NONE, LOSS_HELD, LOSS_REMOVED } LOSS;
+
+/* A server is lost. If the disk is to be held for another one, it is from now on; otherwise Finish is
+ * the caller's to call. */
+static LOSS LoseLocked(DISK *Disk)
+{
+    if (Disk->HoldSeconds == 0 || !Disk->WasServed || Driver.Stopping) {
+        TakeOffLocked(Disk);
+        return LOSS_REMOVED;
+    }
+    if (!DiskIsHeldLocked(Disk))
+        Disk->Epoch++;
+    Disk->HeldSince = ClockNow();
+    return LOSS_HELD;
+}
+
+static VOID AfterLoss(DISK *Disk, LOSS Loss, ULONG Epoch)
+{
+    if (Loss == LOSS_REMOVED)
+        Finish(Disk);
+    else if (Loss == LOSS_HELD)
+        QueueBeginEpoch(Disk, Epoch);
+}
+
+VOID DiskLoseServer(DISK *Disk, const SERVER *Server)
+{
+    LOSS Loss = LOSS_NONE;
+    ULONG Epoch;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    if (Disk->Mounted && Disk->Server == Server) {
+        Loss = LoseLocked(Disk);
+        Disk->Server = NULL;
+    }
+    Epoch = Disk->Epoch;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    AfterLoss(Disk, Loss, Epoch);
+}
+
+VOID DiskLoseArena(DISK *Disk, ULONG Epoch)
+{
+    LOSS Loss = LOSS_NONE;
+    ULONG Next;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    if (Disk->Mounted && Disk->Epoch == Epoch)
+        Loss = LoseLocked(Disk);
+    Next = Disk->Epoch;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    AfterLoss(Disk, Loss, Next);
+}
+
+/* -- finding ----------------------------------------------------------------------------------- */
+
+/* A mounted disk by its id, not referenced; NULL: none such. */
+static DISK *FindLocked(ULONG64 Id)
+{
+    PLIST_ENTRY Entry;
+
+    for (Entry = Driver.Disks.Flink; Entry != &Driver.Disks; Entry = Entry->Flink) {
+        DISK *Disk = CONTAINING_RECORD(Entry, DISK, Link);
+        if (Disk->Id == Id)
+            return Disk;
+    }
+    return NULL;
+}
+
+DISK *DiskFind(ULONG64 Id)
+{
+    DISK *Disk;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Disk = FindLocked(Id);
+    if (Disk != NULL && !DiskTryReference(Disk))
+        Disk = NULL;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    return Disk;
+}
+
+DISK *DiskFindServed(ULONG64 Id, const SERVER *Server, ULONG *Epoch)
+{
+    DISK *Disk;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Disk = FindLocked(Id);
+    if (Disk != NULL &&
+        (Disk->Server != Server || DiskIsHeldLocked(Disk) || !DiskTryReference(Disk)))
+        Disk = NULL;
+    if (Disk != NULL)
+        *Epoch = Disk->Epoch;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    return Disk;
+}
+
+DISK *DiskFindAnyOf(const SERVER *Server)
 {
     PLIST_ENTRY Entry;
     DISK *Found = NULL;
@@ -194,23 +398,14 @@ static DISK *Find(ULONG64 Id, BOOLEAN AnyId, const SERVER *Server)
     for (Entry = Driver.Disks.Flink; Entry != &Driver.Disks && Found == NULL;
          Entry = Entry->Flink) {
         DISK *Disk = CONTAINING_RECORD(Entry, DISK, Link);
-        if ((AnyId || Disk->Id == Id) && (Server == NULL || Disk->Server == Server) &&
-            DiskTryReference(Disk))
+        if ((Server == NULL || Disk->Server == Server) && DiskTryReference(Disk))
             Found = Disk;
     }
     KeReleaseSpinLock(&Driver.Lock, Irql);
     return Found;
 }
 
-DISK *DiskFind(ULONG64 Id, const SERVER *Server)
-{
-    return Find(Id, FALSE, Server);
-}
-
-DISK *DiskFindAnyOf(const SERVER *Server)
-{
-    return Find(0, TRUE, Server);
-}
+/* -- references -------------------------------------------------------------------------------- */
 
 BOOLEAN DiskTryReference(DISK *Disk)
 {
@@ -233,6 +428,5 @@ VOID DiskDereference(DISK *Disk)
 
 VOID DiskEmpty(DISK *Disk)
 {
-    ArenaDestroy(&Disk->Arena);
     QueueDelete(&Disk->Queue);
 }

@@ -19,29 +19,54 @@ typedef struct DISK {
     DEVICE_EXTENSION Extension; /* must be first */
     PDEVICE_OBJECT Device;      /* const */
     PIO_WORKITEM ReapItem;      /* const: see reaper.c */
-    LIST_ENTRY Link;            /* P: Driver.Lock: Driver.Disks, while it is mounted */
-    struct SERVER *Server;      /* P: Driver.Lock: who mounted it; NULL once removed */
+
+    /* P: Driver.Lock. Who serves it; disk.c has the diagram. */
+    LIST_ENTRY Link;   /* Driver.Disks, while it is mounted */
+    BOOLEAN Mounted;   /* from DiskCreate to DiskRemove */
+    BOOLEAN WasServed; /* it has had an arena, so it is worth holding */
+    ULONG Epoch;       /* odd: a server is attached; even: the disk is held. Only ever grows */
+    struct SERVER
+        *Server;       /* whose it is; held: NULL, or one that has lost the arena but not ended */
+    ULONG OwnerPid;    /* of the server that is attached, or was */
+    ULONG64 HeldSince; /* ClockNow; meaningless unless held */
 
     /* const after DiskCreate */
     ULONG64 Id; /* Driver.Generation << 32 | Number */
     ULONG Number;
-    ULONG OwnerPid;
     ULONG64 Size;     /* bytes */
     ULONG SectorSize; /* bytes */
     BOOLEAN ReadOnly;
     BOOLEAN CanTrim;
+    USHORT HoldSeconds;
     UINT16 ImageName[CM_IMAGE_NAME_UNITS]; /* zero-terminated */
 
     /*
-     * atomic. One for being mounted, one for each request, exchange and ioctl of the control device
-     * that works on it; a disk that has reached 0 stays there and is the reaper's. The disk's own
+     * atomic. One for being mounted, one for each arena, request, exchange and ioctl of the control
+     * device that works on it; a disk that has reached 0 stays there and is the reaper's. The disk's own
      * ioctls and opens hold none: the extension outlives the file objects through which they come.
      */
     LONG volatile References;
 
-    ARENA Arena;
     QUEUE Queue;
 } DISK;
+
+/* Under Driver.Lock. */
+ALWAYS_INLINE BOOLEAN DiskIsHeldLocked(const DISK *Disk)
+{
+    return (Disk->Epoch & 1) == 0;
+}
+
+/* CM_MOUNT_*, as it was mounted. */
+ALWAYS_INLINE ULONG DiskMountFlags(const DISK *Disk)
+{
+    return (Disk->ReadOnly ? CM_MOUNT_READ_ONLY : 0) | (Disk->CanTrim ? CM_MOUNT_TRIM : 0);
+}
+
+/* Of the arena that it has, or waits for. */
+ALWAYS_INLINE SIZE_T DiskArenaSize(const DISK *Disk)
+{
+    return (SIZE_T)Disk->Queue.Depth * Disk->Queue.SlotSize;
+}
 
 /*
  * Make a disk for a server. It refuses all I/O until DiskStart. On success it is mounted and
@@ -54,8 +79,18 @@ NTSTATUS DiskCreate(struct SERVER *Server, const struct cm_mount *Mount,
 #define DISK_NAME_UNITS 32
 NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number) MUST_CHECK;
 
-/* The arena is in place: the device answers from now on. IRQL: PASSIVE. */
-VOID DiskStart(DISK *Disk);
+/* The arena is in place: the device answers from now on. STATUS_NOT_FOUND, STATUS_INVALID_DEVICE_STATE,
+ * STATUS_CANCELLED: see QueueAttach. IRQL: PASSIVE. */
+NTSTATUS DiskStart(DISK *Disk, ARENA *Arena) MUST_CHECK;
+
+/* CM_IOCTL_ATTACH: another server takes it over. IRQL: PASSIVE, in the server's process. */
+NTSTATUS DiskAttach(struct SERVER *Server, const struct cm_attach *Attach,
+                    struct cm_attached *Attached) MUST_CHECK;
+
+/* The server has ended, or the arena of this epoch has been taken back: the disk is held for another
+ * server, or removed. Idempotent. IRQL: <= DISPATCH, no lock held. */
+VOID DiskLoseServer(DISK *Disk, const struct SERVER *Server);
+VOID DiskLoseArena(DISK *Disk, ULONG Epoch);
 
 /*
  * Take the disk away: what waits or is handed out fails with STATUS_NO_SUCH_DEVICE, exchanges end,
@@ -63,11 +98,14 @@ VOID DiskStart(DISK *Disk);
  */
 VOID DiskRemove(DISK *Disk);
 
-/* A mounted disk by its id, referenced; of one server only, or of any (NULL). NULL: none such.
- * IRQL: <= DISPATCH. */
-DISK *DiskFind(ULONG64 Id, const struct SERVER *Server) MUST_CHECK;
+/* A mounted disk by its id, referenced; NULL: none such. IRQL: <= DISPATCH. */
+DISK *DiskFind(ULONG64 Id) MUST_CHECK;
 
-/* A disk of this server, referenced; NULL when it has none left. IRQL: <= DISPATCH. */
+/* The same, if this server is attached to it; and in which epoch. Hot. */
+DISK *DiskFindServed(ULONG64 Id, const struct SERVER *Server, ULONG *Epoch) MUST_CHECK;
+
+/* A disk of this server, or of any or none (NULL), referenced; NULL when there is none left. IRQL: <=
+ * DISPATCH. */
 DISK *DiskFindAnyOf(const struct SERVER *Server) MUST_CHECK;
 
 /* FALSE: the disk is on its way out; leave it alone. IRQL: any. */

@@ -8,6 +8,7 @@
  */
 #include "driver.h"
 
+#include "clock.h"
 #include "control.h"
 #include "disk.h"
 #include "disk_io.h"
@@ -196,8 +197,8 @@ static VOID WaitForEntryPoints(VOID)
 
 /*
  * Stop. NT calls this when the last handle of every device is closed, so there are no servers left and
- * no IRPs; disks may be with the reaper. Wine calls it at once, with handles open, IRPs pended and the
- * dispatch thread running. So: refuse what is new, end every server (which completes every IRP), and
+ * no IRPs; disks may be held without one, or with the reaper. Wine calls it at once, with handles open, IRPs pended and the
+ * dispatch thread running. So: refuse what is new, remove every disk (which completes every IRP), and
  * wait for the reaper.
  */
 static VOID NTAPI DriverUnload(PDRIVER_OBJECT Object)
@@ -233,7 +234,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath)
     InitializeListHead(&Driver.Servers);
     InitializeListHead(&Driver.Disks);
     ChooseMemory();
-    QueueInitializeClock();
+    ClockInitialize();
     ReaperInitialize();
 
     for (Major = 0; Major <= IRP_MJ_MAXIMUM_FUNCTION; Major++)

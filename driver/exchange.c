@@ -8,7 +8,8 @@
  *
  * Nothing here waits: an exchange with nothing to fetch is a pended IRP. The buffer is
  * METHOD_BUFFERED, so what is validated here is a copy that the server cannot change any more;
- * replies are read from it before requests are written over them. Hot path; ExchangeIoctl at
+ * replies are read from it before requests are written over them. A server can be lost at any moment
+ * (disk.c): every step names the epoch that the call came in, and the queue refuses it afterwards. Hot path; ExchangeIoctl at
  * PASSIVE_LEVEL, the rest at <= DISPATCH_LEVEL.
  */
 #include "exchange.h"
@@ -32,12 +33,12 @@ static BOOLEAN FrameIsValid(const struct cm_exchange *Exchange, ULONG InLength)
 }
 
 /* Fetch into the IRP's buffer, which is free for it by now. @return how many requests. */
-static ULONG Fetch(DISK *Disk, PIRP Irp)
+static ULONG Fetch(DISK *Disk, ULONG Epoch, PIRP Irp)
 {
     PIO_STACK_LOCATION Stack = IoGetCurrentIrpStackLocation(Irp);
     ULONG Room = RoomForRequests(Stack->Parameters.DeviceIoControl.OutputBufferLength);
     struct cm_exchanged *Exchanged = Irp->AssociatedIrp.SystemBuffer;
-    ULONG Count = QueueFetch(Disk, (struct cm_request *)(Exchanged + 1), Room);
+    ULONG Count = QueueFetch(Disk, Epoch, (struct cm_request *)(Exchanged + 1), Room);
 
     Exchanged->request_count = Count;
     Exchanged->reserved = 0;
@@ -47,24 +48,25 @@ static ULONG Fetch(DISK *Disk, PIRP Irp)
 
 /* Fetch, or park the IRP. @return STATUS_PENDING: it is not ours any more, nor its reference to the
  * disk; otherwise its final status. */
-static NTSTATUS MUST_CHECK FetchOrPark(DISK *Disk, PIRP Irp)
+static NTSTATUS MUST_CHECK FetchOrPark(DISK *Disk, ULONG Epoch, PIRP Irp)
 {
     NTSTATUS Status;
 
     do {
-        if (Fetch(Disk, Irp) != 0)
+        if (Fetch(Disk, Epoch, Irp) != 0)
             return STATUS_SUCCESS;
-        Status = QueuePark(Disk, Irp);
+        Status = QueuePark(Disk, Epoch, Irp);
     } while (Status == STATUS_RETRY);
     return Status;
 }
 
 VOID ExchangeKick(DISK *Disk)
 {
+    ULONG Epoch;
     PIRP Irp;
 
-    while ((Irp = QueueUnpark(Disk)) != NULL) {
-        NTSTATUS Status = FetchOrPark(Disk, Irp);
+    while ((Irp = QueueUnpark(Disk, &Epoch)) != NULL) {
+        NTSTATUS Status = FetchOrPark(Disk, Epoch, Irp);
         if (Status == STATUS_PENDING)
             continue; /* somebody was quicker; it waits again */
         Irp->IoStatus.Status = Status;
@@ -75,36 +77,38 @@ VOID ExchangeKick(DISK *Disk)
     }
 }
 
-static NTSTATUS MUST_CHECK Exchange(DISK *Disk, PIRP Irp, PIO_STACK_LOCATION Stack)
+static NTSTATUS MUST_CHECK Exchange(DISK *Disk, ULONG Epoch, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     struct cm_exchange *In = Irp->AssociatedIrp.SystemBuffer;
     ULONG Flags = In->flags;
     ULONG Room = RoomForRequests(Stack->Parameters.DeviceIoControl.OutputBufferLength);
+    NTSTATUS Status = QueueReply(Disk, Epoch, (struct cm_reply *)(In + 1), In->reply_count);
 
-    if (QueueReply(Disk, (struct cm_reply *)(In + 1), In->reply_count) != 0)
-        return STATUS_REQUEST_ABORTED;
+    if (!NT_SUCCESS(Status))
+        return Status;
     if (Room == 0 || (Flags & CM_EXCHANGE_NO_WAIT) != 0) {
-        Fetch(Disk, Irp);
+        Fetch(Disk, Epoch, Irp);
         return STATUS_SUCCESS;
     }
-    return FetchOrPark(Disk, Irp);
+    return FetchOrPark(Disk, Epoch, Irp);
 }
 
 NTSTATUS ExchangeIoctl(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
     const struct cm_exchange *In = Irp->AssociatedIrp.SystemBuffer;
     NTSTATUS Status;
+    ULONG Epoch;
     DISK *Disk;
 
     if (!FrameIsValid(In, Stack->Parameters.DeviceIoControl.InputBufferLength))
         return STATUS_INVALID_PARAMETER;
-    Disk = DiskFind(In->disk_id, Server);
+    Disk = DiskFindServed(In->disk_id, Server, &Epoch);
     if (Disk == NULL)
         return STATUS_NOT_FOUND;
     if (!DiskTryReference(
             Disk)) /* one for the IRP, should it be parked; ours stays until the end */
         NT_ASSERT(FALSE);
-    Status = Exchange(Disk, Irp, Stack);
+    Status = Exchange(Disk, Epoch, Irp, Stack);
     if (Status != STATUS_PENDING)
         DiskDereference(Disk);
     /* Replies may have freed slots that this call left to the parked ones. */

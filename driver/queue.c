@@ -18,14 +18,23 @@
  * A slot, which carries one fragment:
  *
  *      FREE -> FILLING (WRITE: data copied in) -> HANDED OUT -> DRAINING (READ: copied out) -> FREE
- *         \___________ READ, FLUSH, TRIM ________/     |   \___________ all others ___________/
- *                                                      v
+ *         \___________ READ, FLUSH, TRIM ________/  |  |   \___________ all others ___________/
+ *              ^ the next server                    |  |
+ *              |                                    |  |
+ *            AGAIN <-- the server was lost ---------+  |
+ *                      (or is, while it is FILLING)    v
  *                     ORPHAN: its IRP was aborted while the server has it. The server may
  *                     write to the slot until it replies, so it is not used again before;
  *                     what the reply says is dropped, and the slot is FREE
  *
  * An orphan of a WRITE or TRIM is also a fence: the server may yet perform it, and must not do so
- * after a later WRITE to the same place. What overlaps it waits until its reply has come.
+ * after a later WRITE to the same place. What overlaps it waits until its reply has come, or the server
+ * has gone. Orphans do not outlive their server.
+ *
+ * Servers come and go (disk.c has that diagram); QUEUE.Epoch tells which is meant. It changes together
+ * with the slots, and every exchange names its own under the lock: so one of a lost server, wherever it
+ * was at that moment, can neither answer nor fetch, and nothing is handed out into a dead process.
+ * Whatever had been is AGAIN; copies that run go on in the arena that they began with.
  *
  * All of it changes under QUEUE.Lock; data is copied without it. A copy is guarded by the request's
  * Copying count: a request is not completed while a copy of its data runs, so its pages stay. One
@@ -45,26 +54,6 @@
  */
 #include "queue_internal.h"
 
-/* -- clock ------------------------------------------------------------------------------------- */
-
-ULONG QueueClockShift;
-static ULONG64 ClockFrequency; /* units per second, after the shift */
-
-VOID QueueInitializeClock(VOID)
-{
-    LARGE_INTEGER Frequency;
-
-    KeQueryPerformanceCounter(&Frequency);
-    QueueClockShift = 0;
-    ClockFrequency = (ULONG64)Frequency.QuadPart;
-    while (ClockFrequency > 2000 * 1000) {
-        QueueClockShift++;
-        ClockFrequency >>= 1;
-    }
-    if (ClockFrequency == 0)
-        ClockFrequency = 1;
-}
-
 /* -- setting up -------------------------------------------------------------------------------- */
 
 NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize)
@@ -76,6 +65,7 @@ NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize)
     InitializeListHead(&Queue->Idle);
     Queue->Depth = Depth;
     Queue->SlotSize = SlotSize;
+    Queue->Epoch = QUEUE_FIRST_EPOCH;
     Queue->Slots = PoolAllocate(Depth * sizeof(SLOT));
     if (Queue->Slots == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
@@ -92,15 +82,6 @@ VOID QueueDelete(QUEUE *Queue)
     Queue->Slots = NULL;
 }
 
-VOID QueueOpen(QUEUE *Queue)
-{
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Queue->Lock, &Irql);
-    Queue->Open = !Queue->Closed;
-    KeReleaseSpinLock(&Queue->Lock, Irql);
-}
-
 /* -- slots ------------------------------------------------------------------------------------- */
 
 VOID QueueFreeSlotLocked(QUEUE *Queue, SLOT *Slot)
@@ -112,10 +93,10 @@ VOID QueueFreeSlotLocked(QUEUE *Queue, SLOT *Slot)
     Queue->FreeCount++;
 }
 
-/* Between the IRP's pages and the slot. The IRP cannot go: its request's Copying count is up. */
-VOID QueueCopySlot(struct DISK *Disk, const SLOT *Slot)
+VOID QueueCopySlot(const ARENA *Arena, const SLOT *Slot)
 {
-    PUCHAR Shared = Disk->Arena.Base + (SIZE_T)(Slot - Disk->Queue.Slots) * Disk->Queue.SlotSize;
+    const QUEUE *Queue = &Arena->Disk->Queue;
+    PUCHAR Shared = Arena->Base + (SIZE_T)(Slot - Queue->Slots) * Queue->SlotSize;
     /* Mapped by DiskIoReadWrite; from then on this only reads the address from the MDL. */
     PUCHAR Callers =
         (PUCHAR)MmGetSystemAddressForMdlSafe(Slot->Irp->MdlAddress, MappingPriority) + Slot->Offset;
@@ -172,7 +153,8 @@ VOID QueueRetireLocked(QUEUE *Queue, PIRP Irp, PLIST_ENTRY Done)
         Request->Flags |= REQUEST_RETIRED;
 }
 
-/* End a request now, whatever the server does: fragments that it has become orphans. */
+/* End a request now, whatever the server does: fragments that it has become orphans. Those that no
+ * server has any more leave nothing behind. */
 static VOID AbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Done)
 {
     REQUEST *Request = RequestOf(Irp);
@@ -189,6 +171,10 @@ static VOID AbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Don
             Slot->State = SLOT_ORPHAN;
             Slot->Irp = NULL;
             Queue->Fences += SlotIsFence(Slot);
+            Request->Open--;
+        } else if (Slot->Irp == Irp && Slot->State == SLOT_AGAIN) {
+            Queue->Again--;
+            QueueFreeSlotLocked(Queue, Slot);
             Request->Open--;
         }
     }
@@ -238,7 +224,7 @@ VOID QueueInsert(struct DISK *Disk, PIRP Irp)
 
     InitializeListHead(&Done);
     RtlZeroMemory(Request, sizeof(*Request));
-    Request->Arrived = ClockNow();
+    Request->Arrived = (ULONG)ClockNow();
     IoMarkIrpPending(Irp);
     KeAcquireSpinLock(&Queue->Lock, &Irql);
     Queue->Stats.requests++;
@@ -270,12 +256,21 @@ static VOID AbortAllLocked(QUEUE *Queue, PLIST_ENTRY Done)
             AbortLocked(Queue, Queue->Slots[Index].Irp, STATUS_NO_SUCH_DEVICE, Done);
 }
 
+/* @return the disk's arena, if it is to be given back: it was there, and nobody uses it. */
+static ARENA *DetachLocked(QUEUE *Queue)
+{
+    ARENA *Arena = Queue->Arena;
+
+    Queue->Arena = NULL;
+    return Arena != NULL && ArenaDetachLocked(Arena) ? Arena : NULL;
+}
+
 VOID QueueClose(struct DISK *Disk)
 {
     QUEUE *Queue = &Disk->Queue;
     LIST_ENTRY Done, Exchanges;
+    ARENA *Arena;
     KIRQL Irql;
-    PIRP Irp;
 
     InitializeListHead(&Done);
     InitializeListHead(&Exchanges);
@@ -283,13 +278,107 @@ VOID QueueClose(struct DISK *Disk)
     Queue->Open = FALSE;
     Queue->Closed = TRUE;
     AbortAllLocked(Queue, &Done);
-    while ((Irp = QueueTakeIdleLocked(Queue)) != NULL)
-        InsertTailList(&Exchanges, &Irp->Tail.Overlay.ListEntry);
+    Arena = DetachLocked(Queue);
+    QueueTakeAllIdleLocked(Queue, &Exchanges);
     KeReleaseSpinLock(&Queue->Lock, Irql);
 
+    if (Arena != NULL)
+        ArenaGiveBack(Arena);
     QueueCompleteAll(Disk, &Done);
-    while (!IsListEmpty(&Exchanges))
-        QueueCompleteExchange(Disk, IrpOfEntry(RemoveHeadList(&Exchanges)), STATUS_DEVICE_REMOVED);
+    QueueEndExchanges(Disk, &Exchanges);
+}
+
+/* -- servers come and go ----------------------------------------------------------------------- */
+
+/* What the server has is to be handed out again; what it still has of aborted requests is nothing to
+ * wait for any more. Copies that run are left to those who make them. */
+static VOID TakeBackLocked(QUEUE *Queue)
+{
+    ULONG Index;
+
+    for (Index = 0; Index < Queue->Depth; Index++) {
+        SLOT *Slot = &Queue->Slots[Index];
+        if (Slot->State == SLOT_HANDED_OUT) {
+            Slot->State = SLOT_AGAIN;
+            Slot->HadServer = TRUE;
+            Queue->Again++;
+        } else if (Slot->State == SLOT_ORPHAN) {
+            Queue->Fences -= SlotIsFence(Slot);
+            QueueFreeSlotLocked(Queue, Slot);
+        }
+    }
+}
+
+VOID QueueBeginEpoch(struct DISK *Disk, ULONG Epoch)
+{
+    QUEUE *Queue = &Disk->Queue;
+    ARENA *Arena = NULL;
+    LIST_ENTRY Exchanges;
+    KIRQL Irql;
+
+    InitializeListHead(&Exchanges);
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    if (!Queue->Closed && (LONG)(Epoch - Queue->Epoch) > 0) {
+        Queue->Epoch = Epoch;
+        Arena = DetachLocked(Queue);
+        TakeBackLocked(Queue);
+        QueueTakeAllIdleLocked(Queue, &Exchanges);
+    }
+    KeReleaseSpinLock(&Queue->Lock, Irql);
+    if (Arena != NULL)
+        ArenaGiveBack(Arena);
+    QueueEndExchanges(Disk, &Exchanges);
+}
+
+static NTSTATUS MUST_CHECK WantsArenaLocked(const QUEUE *Queue, ULONG Epoch)
+{
+    if (Queue->Closed || Queue->Epoch != Epoch)
+        return STATUS_NOT_FOUND;
+    return Queue->Arena != NULL ? STATUS_INVALID_DEVICE_STATE : STATUS_SUCCESS;
+}
+
+NTSTATUS QueueWantsArena(struct DISK *Disk, ULONG Epoch)
+{
+    NTSTATUS Status;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
+    Status = WantsArenaLocked(&Disk->Queue, Epoch);
+    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
+    return Status;
+}
+
+NTSTATUS QueueAttach(struct DISK *Disk, ARENA *Arena)
+{
+    QUEUE *Queue = &Disk->Queue;
+    NTSTATUS Status;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    Status = WantsArenaLocked(Queue, Arena->Epoch);
+    if (NT_SUCCESS(Status) && !ArenaAttachLocked(Arena))
+        Status = STATUS_CANCELLED;
+    if (NT_SUCCESS(Status)) {
+        Queue->Arena = Arena;
+        /* Not later: an unmount that found the disk idle may have closed it meanwhile. */
+        if (Arena->Epoch == QUEUE_FIRST_EPOCH)
+            Queue->Open = TRUE;
+    }
+    KeReleaseSpinLock(&Queue->Lock, Irql);
+    return Status;
+}
+
+VOID QueueUnuseArena(ARENA *Arena)
+{
+    QUEUE *Queue = &Arena->Disk->Queue;
+    BOOLEAN Last;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    Last = ArenaUnuseLocked(Arena);
+    KeReleaseSpinLock(&Queue->Lock, Irql);
+    if (Last)
+        ArenaGiveBack(Arena);
 }
 
 /* -- counting ---------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #include "nt.h"
 
+struct ARENA;
 struct DISK;
 
 /* DEVICE_DATA_SET_RANGE as TRIM brings it: at any address. */
@@ -22,27 +23,32 @@ C_ASSERT(sizeof(TRIM_RANGE) == sizeof(DEVICE_DATA_SET_RANGE));
 
 /* All P: QUEUE.Lock. */
 typedef struct SLOT {
-    ULONG64 DiskOffset; /* of the fragment on the disk */
-    ULONG64 DiskLength; /* bytes; 0 for FLUSH */
-    PIRP Irp;           /* whose fragment it carries; NULL when free or orphaned */
-    ULONG64 Uses;       /* how often it has been handed out: the generation in its tags */
-    ULONG Offset;       /* of the fragment within the IRP's buffer */
-    ULONG Length;       /* bytes of data in the slot; 0 for FLUSH and TRIM */
-    UCHAR State;        /* SLOT_STATE */
-    UCHAR Op;           /* enum cm_op */
-    USHORT NextFree;    /* the free slots are a stack */
+    ULONG64 DiskOffset;  /* of the fragment on the disk */
+    ULONG64 DiskLength;  /* bytes; 0 for FLUSH */
+    PIRP Irp;            /* whose fragment it carries; NULL when free or orphaned */
+    ULONG64 Uses;        /* how often it has been handed out: the generation in its tags */
+    ULONG Offset;        /* of the fragment within the IRP's buffer */
+    ULONG Length;        /* bytes of data in the slot; 0 for FLUSH and TRIM */
+    UCHAR State;         /* SLOT_STATE */
+    UCHAR Op : 7;        /* enum cm_op */
+    UCHAR HadServer : 1; /* a server before this one has been given the fragment */
+    USHORT NextFree;     /* the free slots are a stack */
 } SLOT;
 
 /* P: QUEUE.Lock, all but Lock. */
 typedef struct QUEUE {
     KSPIN_LOCK Lock;
-    BOOLEAN Open;       /* I/O is accepted: from DiskStart to DiskRemove */
+    BOOLEAN Open;       /* I/O is accepted: from the first DiskStart to DiskRemove */
     BOOLEAN Closed;     /* DiskRemove: exchanges end */
     LONG OpenHandles;   /* on the device itself, for data; not of a file system on it */
     LIST_ENTRY Waiting; /* IRPs with something left to hand out, oldest first */
     LIST_ENTRY Idle;    /* parked exchanges, the latest first: its thread is the warmest */
 
+    ULONG Epoch;         /* of the server whose exchanges count: see disk.c */
+    struct ARENA *Arena; /* NULL: nothing is handed out */
+
     ULONG Fences; /* slots that are ORPHAN of a WRITE or TRIM: see queue.c */
+    ULONG Again;  /* slots that are AGAIN */
 
     SLOT *Slots;     /* const */
     ULONG Depth;     /* const: how many */
@@ -53,15 +59,31 @@ typedef struct QUEUE {
     /* requests = completed + failed + cancelled + waiting + in_flight, at every moment.
      * largest_wait_us is kept in clock units; QueueGetStats converts. */
     struct cm_stats Stats;
+    ULONG64 HandedOutAgain; /* for HEALTH */
 } QUEUE;
 
-VOID QueueInitializeClock(VOID); /* once, before any queue */
+#define QUEUE_FIRST_EPOCH 1u
 
 NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize) MUST_CHECK; /* IRQL: PASSIVE */
 VOID QueueDelete(QUEUE *Queue);                                                 /* no IRP is left */
 
-/* Accept I/O. IRQL: <= DISPATCH. */
-VOID QueueOpen(QUEUE *Queue);
+/*
+ * A server has gone, or another one comes. If the epoch is later than the queue's: exchanges of the one
+ * before end with STATUS_DEVICE_REMOVED and bring and fetch nothing any more, the arena goes, and what
+ * had been handed out will be once more. IRQL: <= DISPATCH.
+ */
+VOID QueueBeginEpoch(struct DISK *Disk, ULONG Epoch);
+
+/* Whether QueueAttach would take an arena: STATUS_SUCCESS, STATUS_NOT_FOUND (the epoch is over),
+ * STATUS_INVALID_DEVICE_STATE (there is one). IRQL: <= DISPATCH. */
+NTSTATUS QueueWantsArena(struct DISK *Disk, ULONG Epoch) MUST_CHECK;
+
+/* Hand out by way of this arena from now on, if it is of the present epoch; accept I/O, if it is the
+ * first. It may be given back before this returns. STATUS_CANCELLED, or as above. IRQL: <= DISPATCH. */
+NTSTATUS QueueAttach(struct DISK *Disk, struct ARENA *Arena) MUST_CHECK;
+
+/* Drop one of an arena's uses. IRQL: <= DISPATCH. */
+VOID QueueUnuseArena(struct ARENA *Arena);
 
 /* Refuse I/O for ever and end what there is: requests with STATUS_NO_SUCH_DEVICE, parked exchanges
  * with STATUS_DEVICE_REMOVED. IRQL: <= DISPATCH. */
@@ -74,26 +96,31 @@ VOID QueueClose(struct DISK *Disk);
  */
 VOID QueueInsert(struct DISK *Disk, PIRP Irp);
 
+/* The following three are a server's, and do nothing when its epoch is over. */
+
 /* Hand out as many fragments as are waiting, fit and have a slot. @return how many. IRQL: <=
  * DISPATCH, any process. Hot. */
-ULONG QueueFetch(struct DISK *Disk, struct cm_request *Requests, ULONG Max);
+ULONG QueueFetch(struct DISK *Disk, ULONG Epoch, struct cm_request *Requests, ULONG Max);
 
 /* An exchange has come: apply its replies, completing what they finish. `Replies` is scratch space
- * afterwards. @return how many were refused. IRQL: <= DISPATCH, any process. Hot. */
-ULONG QueueReply(struct DISK *Disk, struct cm_reply *Replies, ULONG Count);
+ * afterwards. STATUS_REQUEST_ABORTED: some were refused; STATUS_NOT_FOUND: all, as the epoch is over.
+ * IRQL: <= DISPATCH, any process. Hot. */
+NTSTATUS QueueReply(struct DISK *Disk, ULONG Epoch, struct cm_reply *Replies,
+                    ULONG Count) MUST_CHECK;
 
 /*
  * Park an exchange until there is a request for it. The IRP carries a reference to the disk of its
  * own, which the caller gives up with it.
  *
  * @return STATUS_PENDING: parked, or ended already; not the caller's any more.
- *         STATUS_RETRY: requests came meanwhile. STATUS_DEVICE_REMOVED: the queue is closed.
+ *         STATUS_RETRY: requests came meanwhile. STATUS_DEVICE_REMOVED: the queue is closed, or the
+ *         epoch over.
  */
-NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp) MUST_CHECK;
+NTSTATUS QueuePark(struct DISK *Disk, ULONG Epoch, PIRP Irp) MUST_CHECK;
 
 /* A parked exchange for which there is something to fetch; the caller's, with its reference. NULL:
  * none. IRQL: <= DISPATCH. Hot. */
-PIRP QueueUnpark(struct DISK *Disk) MUST_CHECK;
+PIRP QueueUnpark(struct DISK *Disk, ULONG *Epoch) MUST_CHECK;
 
 /* A handle for data on the device comes, unless the disk accepts no I/O; and goes. IRQL: PASSIVE. */
 BOOLEAN QueueAddHandle(struct DISK *Disk) MUST_CHECK;

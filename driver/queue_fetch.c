@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * queue_fetch.c - handing out: waiting requests are cut into fragments, each gets a slot and a tag, and the
- * data of WRITEs is copied into the slots. What an abandoned WRITE or TRIM fences off is passed by.
+ * data of WRITEs is copied into the slots. What an abandoned WRITE or TRIM fences off is passed by. Fragments
+ * that a server before this one has left unanswered come first; they have kept their slots.
  *
  * Called by exchange.c at up to DISPATCH_LEVEL, in any thread and any process; all of it hot. queue.c has
  * the diagrams of requests and slots.
@@ -15,6 +16,7 @@ static SLOT *TakeSlotLocked(QUEUE *Queue)
     Queue->FreeHead = Slot->NextFree;
     Queue->FreeCount--;
     Slot->Uses++;
+    Slot->HadServer = FALSE;
     return Slot;
 }
 
@@ -63,7 +65,7 @@ static BOOLEAN IsFencedLocked(const QUEUE *Queue, PIRP Irp)
 }
 
 /* The oldest request of which a fragment can be handed out now; NULL: none. */
-PIRP QueueNextLocked(const QUEUE *Queue)
+static PIRP NextLocked(const QUEUE *Queue)
 {
     PLIST_ENTRY Entry;
 
@@ -75,24 +77,49 @@ PIRP QueueNextLocked(const QUEUE *Queue)
     return NULL;
 }
 
-/* Describe the next fragment of a request, for us and for the server, and move on beyond it. */
-static VOID CutFragmentLocked(QUEUE *Queue, PIRP Irp, SLOT *Slot, struct cm_request *Out)
+BOOLEAN QueueHasWorkLocked(const QUEUE *Queue)
 {
-    const IO_STACK_LOCATION *Stack = IoGetCurrentIrpStackLocation(Irp);
+    return Queue->Arena != NULL && (Queue->Again != 0 || NextLocked(Queue) != NULL);
+}
+
+/* Describe the next fragment of a request, and move on beyond it. */
+static VOID CutFragmentLocked(QUEUE *Queue, PIRP Irp, SLOT *Slot)
+{
     BOOLEAN HasData = Slot->Op == CM_OP_READ || Slot->Op == CM_OP_WRITE;
     REQUEST *Request = RequestOf(Irp);
 
     NextRangeLocked(Queue, Irp, &Slot->DiskOffset, &Slot->DiskLength);
     Slot->Offset = Request->Next;
     Slot->Length = HasData ? (ULONG)Slot->DiskLength : 0;
+    Request->Next += HasData ? Slot->Length : 1;
+}
+
+/* The server may have it: from here on a reply to it counts. */
+static VOID HandedOutLocked(QUEUE *Queue, SLOT *Slot)
+{
+    Slot->State = SLOT_HANDED_OUT;
+    Queue->Stats.handed_out++;
+    Queue->HandedOutAgain += Slot->HadServer;
+}
+
+/* Describe a slot's fragment for the server. Of a WRITE the data is to be copied first. */
+static VOID OfferLocked(QUEUE *Queue, SLOT *Slot, struct cm_request *Out)
+{
+    const IO_STACK_LOCATION *Stack = IoGetCurrentIrpStackLocation(Slot->Irp);
+
     RtlZeroMemory(Out, sizeof(*Out));
     Out->tag = TagOf(Queue, Slot);
     Out->offset = Slot->DiskOffset;
     Out->length = Slot->DiskLength;
     Out->op = Slot->Op;
-    if (Slot->Op == CM_OP_WRITE && (Stack->Flags & SL_WRITE_THROUGH) != 0)
+    if (Slot->Op != CM_OP_WRITE) {
+        HandedOutLocked(Queue, Slot);
+        return;
+    }
+    if ((Stack->Flags & SL_WRITE_THROUGH) != 0)
         Out->flags = CM_REQUEST_FUA;
-    Request->Next += HasData ? Slot->Length : 1;
+    RequestOf(Slot->Irp)->Copying++;
+    Slot->State = SLOT_FILLING;
 }
 
 static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *Out)
@@ -102,24 +129,15 @@ static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *
     SLOT *Slot = TakeSlotLocked(Queue);
 
     if (Request->Next == 0) {
-        ULONG Waited = Now - Request->Arrived;
-        /* The clocks of processors may differ by a little, and then it is "negative". */
-        if ((LONG)Waited > 0 && Waited > Queue->Stats.largest_wait_us)
-            Queue->Stats.largest_wait_us = Waited;
+        QueueNoteWaitLocked(Queue, Request, Now);
         Queue->Stats.waiting--;
         Queue->Stats.in_flight++;
     }
-    Queue->Stats.handed_out++;
     Slot->Irp = Irp;
     Slot->Op = (UCHAR)OpOf(Stack);
-    CutFragmentLocked(Queue, Irp, Slot, Out);
+    CutFragmentLocked(Queue, Irp, Slot);
     Request->Open++;
-    if (Slot->Op == CM_OP_WRITE) {
-        Request->Copying++;
-        Slot->State = SLOT_FILLING;
-    } else {
-        Slot->State = SLOT_HANDED_OUT;
-    }
+    OfferLocked(Queue, Slot, Out);
     if (Request->Next == TotalOf(Irp, Stack)) {
         UnlinkLocked(Request, Irp);
     } else {
@@ -129,68 +147,102 @@ static VOID HandOutLocked(QUEUE *Queue, PIRP Irp, ULONG Now, struct cm_request *
     }
 }
 
-/* The data of a WRITE is in its slot: the server may have it, unless the request was aborted
- * meanwhile. */
-static BOOLEAN EndFillLocked(QUEUE *Queue, SLOT *Slot, PLIST_ENTRY Done)
+/* What a server before this one has had comes first, whatever waits. @return how many. */
+static ULONG HandOutAgainLocked(QUEUE *Queue, struct cm_request *Requests, ULONG Max)
+{
+    ULONG Index, Count = 0;
+
+    for (Index = 0; Queue->Again != 0 && Count < Max && Index < Queue->Depth; Index++) {
+        SLOT *Slot = &Queue->Slots[Index];
+        if (Slot->State == SLOT_AGAIN) {
+            Queue->Again--;
+            Slot->Uses++;
+            OfferLocked(Queue, Slot, &Requests[Count++]);
+        }
+    }
+    return Count;
+}
+
+/*
+ * The data of a WRITE is in its slot: the server may have it, unless the request was aborted or the
+ * server lost meanwhile.
+ */
+static BOOLEAN EndFillLocked(QUEUE *Queue, SLOT *Slot, BOOLEAN Over, PLIST_ENTRY Done)
 {
     PIRP Irp = Slot->Irp;
     REQUEST *Request = RequestOf(Irp);
 
     Request->Copying--;
-    if ((Request->Flags & REQUEST_ABORTED) == 0) {
-        Slot->State = SLOT_HANDED_OUT;
-        return TRUE;
+    if ((Request->Flags & REQUEST_ABORTED) != 0) {
+        QueueFreeSlotLocked(Queue, Slot);
+        if (--Request->Open == 0)
+            QueueRetireLocked(Queue, Irp, Done);
+        return FALSE;
     }
-    Queue->Stats.handed_out--;
-    QueueFreeSlotLocked(Queue, Slot);
-    if (--Request->Open == 0)
-        QueueRetireLocked(Queue, Irp, Done);
-    return FALSE;
+    if (Over) {
+        Slot->State = SLOT_AGAIN;
+        Queue->Again++;
+        return FALSE;
+    }
+    HandedOutLocked(Queue, Slot);
+    return TRUE;
 }
 
 /* Copy the data of WRITEs into their slots. @return how many requests are still worth handing out.
  */
-static ULONG FillSlots(struct DISK *Disk, struct cm_request *Requests, ULONG Count)
+static ULONG FillSlots(ARENA *Arena, struct cm_request *Requests, ULONG Count)
 {
+    struct DISK *Disk = Arena->Disk;
     QUEUE *Queue = &Disk->Queue;
     ULONG Index, Kept = 0;
+    BOOLEAN Over, Last;
     LIST_ENTRY Done;
     KIRQL Irql;
 
     for (Index = 0; Index < Count; Index++)
         if (Requests[Index].op == CM_OP_WRITE)
-            QueueCopySlot(Disk, &Queue->Slots[CM_TAG_SLOT(Requests[Index].tag)]);
+            QueueCopySlot(Arena, &Queue->Slots[CM_TAG_SLOT(Requests[Index].tag)]);
 
     InitializeListHead(&Done);
     KeAcquireSpinLock(&Queue->Lock, &Irql);
+    Over =
+        Queue->Epoch != Arena->Epoch; /* then QueueBeginEpoch has taken back all but the WRITEs */
     for (Index = 0; Index < Count; Index++) {
         SLOT *Slot = &Queue->Slots[CM_TAG_SLOT(Requests[Index].tag)];
-        if (Requests[Index].op == CM_OP_WRITE && !EndFillLocked(Queue, Slot, &Done))
+        if (Requests[Index].op == CM_OP_WRITE && !EndFillLocked(Queue, Slot, Over, &Done))
             continue;
         if (Kept != Index)
             Requests[Kept] = Requests[Index];
         Kept++;
     }
+    Last = ArenaUnuseLocked(Arena);
     KeReleaseSpinLock(&Queue->Lock, Irql);
+    if (Last)
+        ArenaGiveBack(Arena);
     QueueCompleteAll(Disk, &Done);
-    return Kept;
+    return Over ? 0 : Kept;
 }
 
-ULONG QueueFetch(struct DISK *Disk, struct cm_request *Requests, ULONG Max)
+ULONG QueueFetch(struct DISK *Disk, ULONG Epoch, struct cm_request *Requests, ULONG Max)
 {
     QUEUE *Queue = &Disk->Queue;
-    ULONG Count = 0, Now;
-    BOOLEAN Writes = FALSE;
+    ULONG Count = 0, Index, Now;
+    ARENA *Filling = NULL;
     KIRQL Irql;
     PIRP Irp;
 
     KeAcquireSpinLock(&Queue->Lock, &Irql);
-    Now = ClockNow();
-    while (Count < Max && (Irp = QueueNextLocked(Queue)) != NULL) {
-        HandOutLocked(Queue, Irp, Now, &Requests[Count]);
-        Writes |= Requests[Count].op == CM_OP_WRITE;
-        Count++;
+    if (Queue->Epoch == Epoch && Queue->Arena != NULL) {
+        Now = (ULONG)ClockNow();
+        Count = HandOutAgainLocked(Queue, Requests, Max);
+        while (Count < Max && (Irp = NextLocked(Queue)) != NULL)
+            HandOutLocked(Queue, Irp, Now, &Requests[Count++]);
+        for (Index = 0; Index < Count && Filling == NULL; Index++)
+            if (Requests[Index].op == CM_OP_WRITE)
+                Filling = Queue->Arena;
+        if (Filling != NULL)
+            ArenaUseLocked(Filling);
     }
     KeReleaseSpinLock(&Queue->Lock, Irql);
-    return Writes ? FillSlots(Disk, Requests, Count) : Count;
+    return Filling != NULL ? FillSlots(Filling, Requests, Count) : Count;
 }

@@ -7,6 +7,7 @@
 #ifndef COREMNT_QUEUE_INTERNAL_H
 #define COREMNT_QUEUE_INTERNAL_H
 
+#include "clock.h"
 #include "disk.h"
 #include "queue.h"
 
@@ -16,6 +17,7 @@ typedef enum SLOT_STATE {
     SLOT_HANDED_OUT,
     SLOT_DRAINING,
     SLOT_ORPHAN,
+    SLOT_AGAIN,
 } SLOT_STATE;
 
 /* What we know of a request; lies in the IRP. All P: QUEUE.Lock. 16 bytes: all there is on x86. */
@@ -23,7 +25,7 @@ typedef struct REQUEST {
     ULONG Next;    /* handed out so far: bytes of READ, WRITE; ranges of TRIM; FLUSH counts as 1 */
     ULONG Arrived; /* clock units, wraps */
     NTSTATUS Status;    /* the first failure */
-    ULONG Open : 12;    /* fragments with the server or being copied */
+    ULONG Open : 12;    /* fragments that have a slot */
     ULONG Copying : 12; /* of those, being copied at this moment */
     ULONG Flags : 8;    /* REQUEST_* */
 } REQUEST;
@@ -96,22 +98,23 @@ ALWAYS_INLINE VOID UnlinkLocked(REQUEST *Request, PIRP Irp)
     }
 }
 
-/* The performance counter, shifted right until a signed 32-bit difference spans a quarter of an hour
- * and more. Set by QueueInitializeClock. */
-extern ULONG QueueClockShift;
-
-ALWAYS_INLINE ULONG ClockNow(VOID)
-{
-    return (ULONG)((ULONG64)KeQueryPerformanceCounter(NULL).QuadPart >> QueueClockShift);
-}
-
 /* -- queue.c ----------------------------------------------------------------------------------- */
 
 VOID QueueFreeSlotLocked(QUEUE *Queue, SLOT *Slot);
 
+/* A request's wait for being handed out ends now; or its part of it until now. Hot. */
+ALWAYS_INLINE VOID QueueNoteWaitLocked(QUEUE *Queue, const REQUEST *Request, ULONG Now)
+{
+    ULONG Waited = Now - Request->Arrived;
+
+    /* The clocks of processors may differ by a little, and then it is "negative". */
+    if ((LONG)Waited > 0 && Waited > Queue->Stats.largest_wait_us)
+        Queue->Stats.largest_wait_us = Waited;
+}
+
 /* Between the IRP's pages and the slot: the one copy of a request's data. The IRP cannot go: its
- * request's Copying count is up. Without the lock. */
-VOID QueueCopySlot(struct DISK *Disk, const SLOT *Slot);
+ * request's Copying count is up. Nor can the arena: the batch uses it. Without the lock. */
+VOID QueueCopySlot(const ARENA *Arena, const SLOT *Slot);
 
 /* The request is over and none of its fragments is open or being copied: onto Done with it, unless
  * its cancel routine has been called and waits for the lock; then that completes it. */
@@ -122,15 +125,13 @@ VOID QueueCompleteAll(struct DISK *Disk, PLIST_ENTRY Done);
 
 /* -- queue_fetch.c ----------------------------------------------------------------------------- */
 
-/* The oldest request of which a fragment can be handed out now; NULL: none. */
-PIRP QueueNextLocked(const QUEUE *Queue);
+/* Whether there is something that can be handed out now. */
+BOOLEAN QueueHasWorkLocked(const QUEUE *Queue);
 
 /* -- queue_park.c ------------------------------------------------------------------------------ */
 
-/* The latest parked exchange that is not being cancelled, off the list; NULL: none. */
-PIRP QueueTakeIdleLocked(QUEUE *Queue);
-
-/* End an exchange that was parked, and give up its reference. */
-VOID QueueCompleteExchange(struct DISK *Disk, PIRP Irp, NTSTATUS Status);
+/* Off the list with all of them; and, after the lock, their end, with STATUS_DEVICE_REMOVED. */
+VOID QueueTakeAllIdleLocked(QUEUE *Queue, PLIST_ENTRY Exchanges);
+VOID QueueEndExchanges(struct DISK *Disk, PLIST_ENTRY Exchanges);
 
 #endif

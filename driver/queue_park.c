@@ -7,7 +7,7 @@
  */
 #include "queue_internal.h"
 
-VOID QueueCompleteExchange(struct DISK *Disk, PIRP Irp, NTSTATUS Status)
+static VOID CompleteExchange(struct DISK *Disk, PIRP Irp, NTSTATUS Status)
 {
     Irp->IoStatus.Status = Status;
     Irp->IoStatus.Information = 0;
@@ -28,11 +28,11 @@ static VOID NTAPI CancelExchange(PDEVICE_OBJECT Device, PIRP Irp)
     KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
     RemoveEntryList(&Irp->Tail.Overlay.ListEntry);
     KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
-    QueueCompleteExchange(Disk, Irp, STATUS_CANCELLED);
+    CompleteExchange(Disk, Irp, STATUS_CANCELLED);
     DriverLeave();
 }
 
-NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp)
+NTSTATUS QueuePark(struct DISK *Disk, ULONG Epoch, PIRP Irp)
 {
     QUEUE *Queue = &Disk->Queue;
     NTSTATUS Status = STATUS_PENDING;
@@ -40,9 +40,9 @@ NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp)
     KIRQL Irql;
 
     KeAcquireSpinLock(&Queue->Lock, &Irql);
-    if (Queue->Closed) {
+    if (Queue->Closed || Queue->Epoch != Epoch) {
         Status = STATUS_DEVICE_REMOVED;
-    } else if (QueueNextLocked(Queue) != NULL) {
+    } else if (QueueHasWorkLocked(Queue)) {
         Status = STATUS_RETRY;
     } else {
         Irp->Tail.Overlay.DriverContext[0] = Disk;
@@ -54,25 +54,12 @@ NTSTATUS QueuePark(struct DISK *Disk, PIRP Irp)
     }
     KeReleaseSpinLock(&Queue->Lock, Irql);
     if (Cancelled)
-        QueueCompleteExchange(Disk, Irp, STATUS_CANCELLED);
+        CompleteExchange(Disk, Irp, STATUS_CANCELLED);
     return Status;
 }
 
-PIRP QueueUnpark(struct DISK *Disk)
-{
-    QUEUE *Queue = &Disk->Queue;
-    PIRP Irp = NULL;
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Queue->Lock, &Irql);
-    if (!IsListEmpty(&Queue->Idle) && QueueNextLocked(Queue) != NULL)
-        Irp = QueueTakeIdleLocked(Queue);
-    KeReleaseSpinLock(&Queue->Lock, Irql);
-    return Irp;
-}
-
-/* The latest parked exchange that is not being cancelled, off the list. */
-PIRP QueueTakeIdleLocked(QUEUE *Queue)
+/* The latest parked exchange that is not being cancelled, off the list; NULL: none. */
+static PIRP TakeIdleLocked(QUEUE *Queue)
 {
     PLIST_ENTRY Entry;
 
@@ -84,4 +71,32 @@ PIRP QueueTakeIdleLocked(QUEUE *Queue)
         }
     }
     return NULL;
+}
+
+PIRP QueueUnpark(struct DISK *Disk, ULONG *Epoch)
+{
+    QUEUE *Queue = &Disk->Queue;
+    PIRP Irp = NULL;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    *Epoch = Queue->Epoch; /* no other's are parked: QueueBeginEpoch takes them all */
+    if (!IsListEmpty(&Queue->Idle) && QueueHasWorkLocked(Queue))
+        Irp = TakeIdleLocked(Queue);
+    KeReleaseSpinLock(&Queue->Lock, Irql);
+    return Irp;
+}
+
+VOID QueueTakeAllIdleLocked(QUEUE *Queue, PLIST_ENTRY Exchanges)
+{
+    PIRP Irp;
+
+    while ((Irp = TakeIdleLocked(Queue)) != NULL)
+        InsertTailList(Exchanges, &Irp->Tail.Overlay.ListEntry);
+}
+
+VOID QueueEndExchanges(struct DISK *Disk, PLIST_ENTRY Exchanges)
+{
+    while (!IsListEmpty(Exchanges))
+        CompleteExchange(Disk, IrpOfEntry(RemoveHeadList(Exchanges)), STATUS_DEVICE_REMOVED);
 }

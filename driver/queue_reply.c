@@ -80,17 +80,18 @@ static BOOLEAN AcceptLocked(QUEUE *Queue, struct cm_reply *Reply, PLIST_ENTRY Do
     return TRUE;
 }
 
-/* Copy the data of answered READs to their callers and close the fragments. */
-static VOID DrainSlots(struct DISK *Disk, const struct cm_reply *Replies, ULONG Count,
-                       PLIST_ENTRY Done)
+/* Copy the data of answered READs to their callers and close the fragments. The arena is the one that
+ * the data is in, also if it is not the disk's any more. */
+static VOID DrainSlots(ARENA *Arena, const struct cm_reply *Replies, ULONG Count, PLIST_ENTRY Done)
 {
-    QUEUE *Queue = &Disk->Queue;
+    QUEUE *Queue = &Arena->Disk->Queue;
+    BOOLEAN Last;
     ULONG Index;
     KIRQL Irql;
 
     for (Index = 0; Index < Count; Index++)
         if (Replies[Index].tag != NOTHING_TO_COPY)
-            QueueCopySlot(Disk, &Queue->Slots[Replies[Index].tag]);
+            QueueCopySlot(Arena, &Queue->Slots[Replies[Index].tag]);
 
     KeAcquireSpinLock(&Queue->Lock, &Irql);
     for (Index = 0; Index < Count; Index++) {
@@ -100,29 +101,51 @@ static VOID DrainSlots(struct DISK *Disk, const struct cm_reply *Replies, ULONG 
             CloseFragmentLocked(Queue, Slot, STATUS_SUCCESS, Done);
         }
     }
+    Last = ArenaUnuseLocked(Arena);
     KeReleaseSpinLock(&Queue->Lock, Irql);
+    if (Last)
+        ArenaGiveBack(Arena);
 }
 
-ULONG QueueReply(struct DISK *Disk, struct cm_reply *Replies, ULONG Count)
+/* @return how many are refused. *Reads: data of some is to be copied. */
+static ULONG AcceptAllLocked(QUEUE *Queue, struct cm_reply *Replies, ULONG Count, BOOLEAN *Reads,
+                             PLIST_ENTRY Done)
+{
+    ULONG Index, Refused = 0;
+
+    for (Index = 0; Index < Count; Index++) {
+        if (!AcceptLocked(Queue, &Replies[Index], Done))
+            Refused++;
+        *Reads |= Replies[Index].tag != NOTHING_TO_COPY;
+    }
+    return Refused;
+}
+
+NTSTATUS QueueReply(struct DISK *Disk, ULONG Epoch, struct cm_reply *Replies, ULONG Count)
 {
     QUEUE *Queue = &Disk->Queue;
-    ULONG Index, Refused = 0;
-    BOOLEAN Reads = FALSE;
+    BOOLEAN Reads = FALSE, Over;
+    ULONG Refused = 0;
+    ARENA *Arena;
     LIST_ENTRY Done;
     KIRQL Irql;
 
     InitializeListHead(&Done);
     KeAcquireSpinLock(&Queue->Lock, &Irql);
-    Queue->Stats.exchanges++;
-    for (Index = 0; Index < Count; Index++) {
-        if (!AcceptLocked(Queue, &Replies[Index], &Done))
-            Refused++;
-        Reads |= Replies[Index].tag != NOTHING_TO_COPY;
+    Arena = Queue->Arena;
+    Over = Queue->Epoch != Epoch;
+    if (!Over) {
+        Queue->Stats.exchanges++;
+        Refused = AcceptAllLocked(Queue, Replies, Count, &Reads, &Done);
+        Queue->Stats.bad_replies += Refused;
+        if (Reads)
+            ArenaUseLocked(Arena); /* it is there, as something was handed out */
     }
-    Queue->Stats.bad_replies += Refused;
     KeReleaseSpinLock(&Queue->Lock, Irql);
     if (Reads)
-        DrainSlots(Disk, Replies, Count, &Done);
+        DrainSlots(Arena, Replies, Count, &Done);
     QueueCompleteAll(Disk, &Done);
-    return Refused;
+    if (Over)
+        return STATUS_NOT_FOUND;
+    return Refused != 0 ? STATUS_REQUEST_ABORTED : STATUS_SUCCESS;
 }

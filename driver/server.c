@@ -40,9 +40,14 @@ SERVER *ServerOf(PFILE_OBJECT File)
 VOID ServerEnd(SERVER *Server)
 {
     DISK *Disk;
+    KIRQL Irql;
 
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Server->Ended = TRUE;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    /* It gets no more, and each that is lost is not found again: so this ends. */
     while ((Disk = DiskFindAnyOf(Server)) != NULL) {
-        DiskRemove(Disk);
+        DiskLoseServer(Disk, Server);
         DiskDereference(Disk);
     }
 }
@@ -65,7 +70,7 @@ VOID ServerStopAll(VOID)
     KIRQL Irql;
 
     KeAcquireSpinLock(&Driver.Lock, &Irql);
-    Driver.Stopping = TRUE; /* from here on no disk is added to the list */
+    Driver.Stopping = TRUE; /* from here on no disk is added to the list, or held */
     KeReleaseSpinLock(&Driver.Lock, Irql);
     while ((Disk = DiskFindAnyOf(NULL)) != NULL) {
         DiskRemove(Disk);

@@ -21,7 +21,8 @@ static void test_version_tells_abi_and_one_way_to_share_memory(void)
     CHECK_EQ(raw_ioctl(control, CM_IOCTL_VERSION, NULL, 0, &version, sizeof(version), &got), 0);
     CHECK_EQ(got, sizeof(version));
     CHECK_EQ(version.abi_version, CM_ABI_VERSION);
-    CHECK(version.features == CM_FEATURE_ARENA_MAP || version.features == CM_FEATURE_ARENA_LEND);
+    CHECK(version.features == (CM_FEATURE_ARENA_MAP | CM_FEATURE_HOLD) ||
+          version.features == (CM_FEATURE_ARENA_LEND | CM_FEATURE_HOLD));
 }
 
 static void test_unknown_ioctls_are_refused(void)
