@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the files of the simulated kernel share. A function of the kernel begins with SIM_CALL,
+ * which checks that the driver may call it now.
+ */
+#ifndef SIMNT_INTERNAL_H
+#define SIMNT_INTERNAL_H
+
+#include <pthread.h>
+#include <setjmp.h>
+
+#include "sim.h"
+
+#define STACK_DEPTH 12
+
+typedef struct STACK {
+    PVOID Frames[STACK_DEPTH];
+} STACK;
+
+/* What the thread is doing for the driver. */
+typedef enum CONTEXT { IN_TEST, IN_LOAD, IN_DISPATCH, IN_CANCEL, IN_WORK_ITEM, IN_THREAD } CONTEXT;
+
+struct SIM_THREAD {
+    LIST_ENTRY Link; /* P: SimLock: Machine.Threads */
+    pthread_t Native;
+    char Name[24];
+    ULONG Id; /* by order of creation */
+    UINT64 Random;
+    VOID (*Run)(PVOID Context);
+    PVOID Context;
+    BOOLEAN Exited;    /* P: SimLock */
+    BOOLEAN IsSystem;  /* made by PsCreateSystemThread */
+    KEVENT *ExitEvent; /* its object, for a system thread */
+
+    /* the thread's own */
+    KIRQL Irql;
+    CONTEXT Doing;
+    ULONG LocksHeld;
+    KSPIN_LOCK *Lock; /* the one that is held */
+    BOOLEAN CancelLockHeld;
+    SIM_PROCESS *Process; /* current process; NULL: the system's */
+    jmp_buf *Exit;        /* where PsTerminateSystemThread goes */
+
+    /* P: SimLock: what it waits for; NULL: it can run */
+    BOOLEAN (*Ready)(PVOID Context);
+    PVOID ReadyContext;
+    UINT64 Deadline; /* us; 0: none */
+    STACK Waits;
+    pthread_cond_t Turn; /* serial: it goes on */
+};
+
+extern __thread SIM_THREAD *SimSelf;
+
+typedef enum DRIVER_STATE {
+    DRIVER_GONE,
+    DRIVER_LOADING,
+    DRIVER_LOADED,
+    DRIVER_STOPPING,
+    DRIVER_GOING
+} DRIVER_STATE;
+
+typedef struct MACHINE {
+    SIM_OPTIONS Options; /* const while it runs */
+    BOOLEAN On;
+    DRIVER_OBJECT Driver;
+
+    /* P: SimLock */
+    DRIVER_STATE State;
+    BOOLEAN UnloadPending;
+    BOOLEAN UnloadCalled;
+    ULONG NextProcess;
+    LIST_ENTRY Threads, Devices, Links, Ios, Handles, Processes, Files, Pool, Views;
+
+    ULONG volatile InDriver; /* atomic: threads that run code of the driver */
+    SIM_COUNTERS Counters;   /* atomic each */
+} MACHINE;
+
+extern MACHINE Machine;
+
+/*
+ * The one lock of the simulation itself, for its lists and for waiting. Never held while code of the driver
+ * runs or a predicate of another lock is taken.
+ */
+VOID SimLock(VOID);
+VOID SimUnlock(VOID);
+
+/* -- schedule.c -------------------------------------------------------------------------------- */
+
+VOID ScheduleBoot(VOID); /* the calling thread becomes the machine's first */
+VOID ScheduleShutDown(VOID);
+UINT64 ScheduleNow(VOID); /* us of simulated time */
+VOID SimChanged(VOID);    /* something that somebody may wait for has happened */
+
+/* Wait, with SimLock NOT held, until Ready, which is called with SimLock held. FALSE: the time is over.
+ * Timeout in us; MAXULONG64: none. */
+BOOLEAN SimBlock(BOOLEAN (*Ready)(PVOID Context), PVOID Context, UINT64 Timeout);
+
+/* -- stop.c ------------------------------------------------------------------------------------ */
+
+VOID StackCapture(STACK *Stack);
+VOID StackPrint(const char *Title, const STACK *Stack);
+
+/* Both stacks: of this thread, and of the one that had a part in it. */
+VOID SimStopWith(const char *Title, const STACK *Other, const char *Format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
+
+/* The driver calls the kernel: is it there, and is IRQL low enough? */
+VOID SimCheckCall(const char *Function, KIRQL Highest);
+#define SIM_CALL(highest) SimCheckCall(__func__, highest)
+
+/* -- fault.c ----------------------------------------------------------------------------------- */
+
+BOOLEAN SimShouldFail(const char *What);
+
+/* -- ob.c -------------------------------------------------------------------------------------- */
+
+typedef enum HANDLE_KIND {
+    HANDLE_DEVICE,
+    HANDLE_PROCESS,
+    HANDLE_SECTION,
+    HANDLE_FILE,
+    HANDLE_VOLUME, /* a file system's */
+    HANDLE_THREAD
+} HANDLE_KIND;
+
+HANDLE ObCreateHandle(HANDLE_KIND Kind, PVOID Object, ACCESS_MASK Access);
+PVOID ObLookUp(HANDLE Handle, HANDLE_KIND Kind); /* stops if it is not one */
+VOID ObCheckNoneLeft(VOID);
+
+/* -- io.c: devices ----------------------------------------------------------------------------- */
+
+typedef struct SIM_DEVICE {
+    DEVICE_OBJECT Object; /* must be first */
+    LIST_ENTRY Link;
+    WCHAR Name[64];
+    ULONG Magic;
+    ULONG Handles;  /* P: SimLock: files on it, and a file system */
+    ULONG Pointers; /* P: SimLock: handles, work items, I/O, being there */
+    BOOLEAN Deleted;
+    BOOLEAN FileSystem; /* mounted on it */
+    VPB VpbMemory;
+    BOOLEAN HasDacl;
+    ULONG Dacl[64]; /* an ACL */
+    STACK Created;
+} SIM_DEVICE;
+
+SIM_DEVICE *IoFindDevice(const char *Name); /* by device name or link; not referenced */
+VOID IoReferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle);
+VOID IoDereferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle); /* may delete it, and unload */
+VOID IoCheckNoneLeft(VOID);
+BOOLEAN IoNobodyUsesDevices(VOID); /* SimLock held */
+VOID IoBoot(VOID);                 /* worker threads */
+VOID IoShutDown(VOID);
+VOID IoDrain(VOID); /* wait until the workers have nothing to do */
+VOID IoDefer(VOID (*Routine)(PVOID Context), PVOID Context); /* by a worker, at PASSIVE_LEVEL */
+
+/* -- irp.c ------------------------------------------------------------------------------------- */
+
+VOID IrpBoot(VOID);
+VOID IrpShutDown(VOID);
+VOID IrpCheckNoneLeft(VOID);
+VOID IrpCheckNonePendedOn(const SIM_DEVICE *Device);  /* it is being deleted */
+NTSTATUS IrpSendAndWait(SIM_FILE *File, UCHAR Major); /* CREATE, CLEANUP, CLOSE */
+VOID IrpCancelAllOf(SIM_PROCESS *Process);
+
+/* -- file.c ------------------------------------------------------------------------------------ */
+
+struct EPROCESS {
+    LIST_ENTRY Link;
+    ULONG Id;
+    BOOLEAN IsAdministrator;
+    BOOLEAN Killed;
+    ULONG Outstanding; /* P: SimLock: I/O under way */
+};
+
+struct SIM_FILE {
+    FILE_OBJECT Object; /* must be first */
+    LIST_ENTRY Link;
+    SIM_DEVICE *Device;
+    SIM_PROCESS *Process;
+    ACCESS_MASK Access;
+    ULONG Outstanding;    /* P: SimLock: I/O under way on it */
+    BOOLEAN HandleClosed; /* P: SimLock */
+    BOOLEAN CloseSent;    /* P: SimLock */
+    WCHAR NameBuffer[64];
+};
+
+VOID FileIoEnded(SIM_FILE *File); /* one I/O less; SimLock not held */
+VOID FileCheckNoneLeft(VOID);
+
+/* -- se.c, mm.c, ex.c, machine.c --------------------------------------------------------------- */
+
+BOOLEAN SeMayOpen(const SIM_DEVICE *Device, BOOLEAN IsAdministrator, ACCESS_MASK Access);
+
+VOID MmBuildMdl(PMDL Mdl, SIM_MEMORY *Memory, ULONG At, ULONG Length);
+VOID MmReleaseMdl(PMDL Mdl, SIM_MEMORY *Memory, ULONG At, BOOLEAN IsOutput); /* I/O is over */
+VOID MmUnmapViewsOf(SIM_PROCESS *Process);
+VOID MmCheckNoneLeft(VOID);
+VOID MmReferenceSection(PVOID Section);
+VOID MmDereferenceSection(PVOID Section);
+
+VOID ExCheckNoneLeft(VOID);
+
+VOID PsDereferenceThread(PVOID Thread);
+VOID PsCheckNoneLeft(VOID);
+
+/* Around every call into the driver. */
+CONTEXT SimEnterDriver(CONTEXT Doing);
+VOID SimLeaveDriver(CONTEXT Before);
+
+/* A handle or a device has gone: an unload that waits may go on, or be over. SimLock not held; waits. */
+VOID MachineLetGo(VOID);
+
+BOOLEAN MachineAcceptsOpens(VOID);
+
+/* The driver is there, and cannot be unloaded before SimLeaveDriver: counts it in. */
+BOOLEAN MachineEnterIfLoaded(CONTEXT Doing, CONTEXT *Before);
+
+/* Whether every lock notes who has it, which is slow; the benchmark does without. */
+#ifndef SIM_STACKS
+#define SIM_STACKS 1
+#endif
+
+#define COUNT(field) __atomic_add_fetch(&Machine.Counters.field, 1, __ATOMIC_RELAXED)
+#define UNCOUNT(field) __atomic_sub_fetch(&Machine.Counters.field, 1, __ATOMIC_RELAXED)
+
+/* Memory that must not be touched, for the address sanitizer. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SIM_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SIM_ASAN 1
+#endif
+#endif
+#ifdef SIM_ASAN
+#include <sanitizer/asan_interface.h>
+#define SIM_POISON(p, n) __asan_poison_memory_region(p, n)
+#define SIM_UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define SIM_POISON(p, n) ((void)0)
+#define SIM_UNPOISON(p, n) ((void)0)
+#endif
+
+#endif
