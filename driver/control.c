@@ -57,6 +57,7 @@ static const CONTROL_ROW Rows[] = {
     {CM_IOCTL_LIST, 0, SIZE_OF(cm_list), ControlList},
     {CM_IOCTL_ATTACH, SIZE_OF(cm_attach), SIZE_OF(cm_attached), ControlAttach},
     {CM_IOCTL_STATS, SIZE_OF(cm_stats_of), SIZE_OF(cm_stats), ControlStats},
+    {CM_IOCTL_HEALTH, SIZE_OF(cm_health_of), SIZE_OF(cm_health), ControlHealth},
 };
 
 NTSTATUS ControlIoctl(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)

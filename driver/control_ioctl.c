@@ -172,3 +172,18 @@ NTSTATUS ControlStats(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     DiskDereference(Disk);
     return STATUS_SUCCESS;
 }
+
+NTSTATUS ControlHealth(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    const struct cm_health_of *Of = Irp->AssociatedIrp.SystemBuffer;
+    DISK *Disk = DiskFind(Of->disk_id);
+
+    UNREFERENCED_PARAMETER(Server);
+    UNREFERENCED_PARAMETER(Stack);
+    if (Disk == NULL)
+        return STATUS_NOT_FOUND;
+    DiskGetHealth(Disk, Irp->AssociatedIrp.SystemBuffer);
+    Irp->IoStatus.Information = sizeof(struct cm_health);
+    DiskDereference(Disk);
+    return STATUS_SUCCESS;
+}

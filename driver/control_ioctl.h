@@ -12,6 +12,6 @@ struct SERVER;
 typedef NTSTATUS CONTROL_HANDLER(struct SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack);
 
 CONTROL_HANDLER ControlVersion, ControlMount, ControlUnmount, ControlAttach, ControlArenaMap,
-    ControlArenaLend, ControlList, ControlStats;
+    ControlArenaLend, ControlList, ControlStats, ControlHealth;
 
 #endif

@@ -33,6 +33,7 @@
 #include "reaper.h"
 #include "security.h"
 #include "server.h"
+#include "watchdog.h"
 
 static BOOLEAN MountIsValid(const struct cm_mount *Mount)
 {
@@ -131,6 +132,7 @@ static VOID FillFromMount(DISK *Disk, const struct cm_mount *Mount)
     Disk->ReadOnly = (Mount->flags & CM_MOUNT_READ_ONLY) != 0;
     Disk->CanTrim = (Mount->flags & CM_MOUNT_TRIM) != 0;
     Disk->HoldSeconds = Mount->hold_seconds;
+    Disk->TimeoutSeconds = Mount->timeout_seconds;
     RtlCopyMemory(Disk->ImageName, Mount->image_name, sizeof(Disk->ImageName));
     Disk->References = 1;
 }
@@ -156,7 +158,8 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
     Disk->Device = Device;
     Disk->Number = Number;
     FillFromMount(Disk, Mount);
-    Status = QueueInitialize(&Disk->Queue, Mount->queue_depth, Mount->slot_size);
+    Status =
+        QueueInitialize(&Disk->Queue, Mount->queue_depth, Mount->slot_size, Mount->timeout_seconds);
     if (!NT_SUCCESS(Status))
         goto DeleteDevice;
     Status = ReaperPrepare(Disk);
@@ -196,6 +199,8 @@ NTSTATUS DiskStart(DISK *Disk, ARENA *Arena)
     KeReleaseSpinLock(&Driver.Lock, Irql);
     if (First) /* from here on the I/O manager lets others open the device */
         Disk->Device->Flags &= ~DO_DEVICE_INITIALIZING;
+    if (Disk->TimeoutSeconds != 0)
+        WatchdogWake();
     ExchangeKick(Disk); /* what has waited for a server */
     return STATUS_SUCCESS;
 }
@@ -308,10 +313,12 @@ static LOSS LoseLocked(DISK *Disk)
 
 static VOID AfterLoss(DISK *Disk, LOSS Loss, ULONG Epoch)
 {
-    if (Loss == LOSS_REMOVED)
+    if (Loss == LOSS_REMOVED) {
         Finish(Disk);
-    else if (Loss == LOSS_HELD)
+    } else if (Loss == LOSS_HELD) {
         QueueBeginEpoch(Disk, Epoch);
+        WatchdogWake();
+    }
 }
 
 VOID DiskLoseServer(DISK *Disk, const SERVER *Server)
@@ -342,6 +349,52 @@ VOID DiskLoseArena(DISK *Disk, ULONG Epoch)
     Next = Disk->Epoch;
     KeReleaseSpinLock(&Driver.Lock, Irql);
     AfterLoss(Disk, Loss, Next);
+}
+
+/* -- time passes ------------------------------------------------------------------------------- */
+
+/* For how long the disk will still be held, in clock units; 0 or less: no longer. */
+static LONG64 HoldLeftLocked(const DISK *Disk)
+{
+    return (LONG64)(Disk->HeldSince + Disk->HoldSeconds * ClockFrequency - ClockNow());
+}
+
+BOOLEAN DiskWatch(DISK *Disk)
+{
+    BOOLEAN Held, Over;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Held = Disk->Mounted && DiskIsHeldLocked(Disk);
+    Over = Held && HoldLeftLocked(Disk) <= 0;
+    if (Over) /* in the same locked section, or it might have been taken over meanwhile */
+        TakeOffLocked(Disk);
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    if (Over) {
+        Finish(Disk);
+        return FALSE;
+    }
+    if (Disk->TimeoutSeconds != 0)
+        QueueExpire(Disk);
+    return Held || Disk->TimeoutSeconds != 0;
+}
+
+VOID DiskGetHealth(DISK *Disk, struct cm_health *Health)
+{
+    KIRQL Irql;
+
+    RtlZeroMemory(Health, sizeof(*Health));
+    QueueGetHealth(Disk, Health);
+    Health->hold_seconds = Disk->HoldSeconds;
+    Health->timeout_seconds = Disk->TimeoutSeconds;
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Health->attaches = (Disk->Epoch - QUEUE_FIRST_EPOCH) / 2; /* two epochs each: lost, attached */
+    if (DiskIsHeldLocked(Disk)) {
+        Health->state = CM_HEALTH_HELD;
+        Health->unanswered_ms = 0;
+        Health->hold_left_ms = (ULONG)ClockMilliseconds((ULONG64)HoldLeftLocked(Disk));
+    }
+    KeReleaseSpinLock(&Driver.Lock, Irql);
 }
 
 /* -- finding ----------------------------------------------------------------------------------- */
@@ -403,6 +456,25 @@ DISK *DiskFindAnyOf(const SERVER *Server)
     }
     KeReleaseSpinLock(&Driver.Lock, Irql);
     return Found;
+}
+
+DISK *DiskFindNext(ULONG64 Id)
+{
+    PLIST_ENTRY Entry;
+    DISK *Next = NULL;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    for (Entry = Driver.Disks.Flink; Entry != &Driver.Disks; Entry = Entry->Flink) {
+        DISK *Disk = CONTAINING_RECORD(Entry, DISK, Link);
+        if (Disk->Id > Id && (Next == NULL || Disk->Id < Next->Id))
+            Next = Disk;
+    }
+    /* What is on the list has a reference for that. */
+    if (Next != NULL && !DiskTryReference(Next))
+        NT_ASSERT(FALSE);
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    return Next;
 }
 
 /* -- references -------------------------------------------------------------------------------- */

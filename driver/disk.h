@@ -37,7 +37,7 @@ typedef struct DISK {
     ULONG SectorSize; /* bytes */
     BOOLEAN ReadOnly;
     BOOLEAN CanTrim;
-    USHORT HoldSeconds;
+    USHORT HoldSeconds, TimeoutSeconds;
     UINT16 ImageName[CM_IMAGE_NAME_UNITS]; /* zero-terminated */
 
     /*
@@ -107,6 +107,15 @@ DISK *DiskFindServed(ULONG64 Id, const struct SERVER *Server, ULONG *Epoch) MUST
 /* A disk of this server, or of any or none (NULL), referenced; NULL when there is none left. IRQL: <=
  * DISPATCH. */
 DISK *DiskFindAnyOf(const struct SERVER *Server) MUST_CHECK;
+
+/* The mounted disk with the smallest id beyond this one, referenced; NULL: none. IRQL: <= DISPATCH. */
+DISK *DiskFindNext(ULONG64 Id) MUST_CHECK;
+
+/* The watchdog's look at a disk: whether it has been held, or a request been under way, for too long.
+ * @return whether there is a reason to look again soon. IRQL: <= DISPATCH, no lock held. */
+BOOLEAN DiskWatch(DISK *Disk);
+
+VOID DiskGetHealth(DISK *Disk, struct cm_health *Health); /* IRQL: <= DISPATCH, no lock held */
 
 /* FALSE: the disk is on its way out; leave it alone. IRQL: any. */
 BOOLEAN DiskTryReference(DISK *Disk) MUST_CHECK;

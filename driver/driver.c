@@ -16,6 +16,7 @@
 #include "reaper.h"
 #include "security.h"
 #include "server.h"
+#include "watchdog.h"
 
 DRIVER Driver;
 POOL_TYPE PoolType = NonPagedPool;
@@ -209,6 +210,7 @@ static VOID NTAPI DriverUnload(PDRIVER_OBJECT Object)
     RtlInitUnicodeString(&Link, CONTROL_LINK);
     IoDeleteSymbolicLink(&Link);
     ServerStopAll();
+    WatchdogStop(); /* before the reaper: it may be holding the last reference to a disk */
     ReaperDrain();
     DriverDeleteDevice(Driver.ControlDevice);
     if (Driver.IsWine)
@@ -241,9 +243,14 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath)
         Object->MajorFunction[Major] = DriverDispatch;
     Object->DriverUnload = DriverUnload;
 
-    Status = CreateControlDevice();
+    Status = WatchdogStart();
     if (!NT_SUCCESS(Status))
         return Status;
+    Status = CreateControlDevice();
+    if (!NT_SUCCESS(Status)) {
+        WatchdogStop();
+        return Status;
+    }
     Driver.ControlDevice->Flags &= ~DO_DEVICE_INITIALIZING;
     return STATUS_SUCCESS;
 }

@@ -9,15 +9,17 @@
  *      disk_ioctl.c     the storage ioctls that a disk answers by itself; TRIM goes into the queue
  *      disk_property.c  one of them: what kind of disk it is
  *      queue.c          a request's life: waiting, handed out, answered, cancelled; and its steps:
- *                       queue_fetch.c, queue_reply.c, queue_park.c
+ *                       queue_fetch.c, queue_reply.c, queue_park.c, queue_server.c
  *      exchange.c       the server's call that brings replies and fetches requests
  *      status.c         what a server's error becomes
- *      arena.c          the memory in which the data of handed-out requests lies
+ *      arena.c          the memory in which the data of handed-out requests lies; one for each server
  *      control.c        the control device and its table of ioctls
- *      control_ioctl.c  those that make, remove, list and count disks
+ *      control_ioctl.c  those that make, take over, remove, list and count disks
  *      server.c         an open handle of the control device, and its end
- *      disk.c           the disk object: made, found, referenced, removed
+ *      disk.c           the disk object: made, found, referenced, held, removed
  *      reaper.c         deletes what nobody refers to any more
+ *      watchdog.c       what happens because time passes
+ *      clock.c          the time that passes
  *      volume.c         takes file systems off disks that have gone
  *      security.c       who may open what
  *

@@ -56,7 +56,7 @@
 
 /* -- setting up -------------------------------------------------------------------------------- */
 
-NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize)
+NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize, ULONG TimeoutSeconds)
 {
     ULONG Index;
 
@@ -66,6 +66,7 @@ NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize)
     Queue->Depth = Depth;
     Queue->SlotSize = SlotSize;
     Queue->Epoch = QUEUE_FIRST_EPOCH;
+    Queue->Timeout = (ULONG)(TimeoutSeconds * ClockFrequency);
     Queue->Slots = PoolAllocate(Depth * sizeof(SLOT));
     if (Queue->Slots == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
@@ -153,9 +154,7 @@ VOID QueueRetireLocked(QUEUE *Queue, PIRP Irp, PLIST_ENTRY Done)
         Request->Flags |= REQUEST_RETIRED;
 }
 
-/* End a request now, whatever the server does: fragments that it has become orphans. Those that no
- * server has any more leave nothing behind. */
-static VOID AbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Done)
+VOID QueueAbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Done)
 {
     REQUEST *Request = RequestOf(Irp);
     ULONG Index;
@@ -209,7 +208,7 @@ static VOID NTAPI CancelRequest(PDEVICE_OBJECT Device, PIRP Irp)
     if ((Request->Flags & REQUEST_RETIRED) != 0)
         InsertTailList(&Done, &Irp->Tail.Overlay.ListEntry);
     else
-        AbortLocked(Queue, Irp, STATUS_CANCELLED, &Done);
+        QueueAbortLocked(Queue, Irp, STATUS_CANCELLED, &Done);
     KeReleaseSpinLock(&Queue->Lock, Irql);
     QueueCompleteAll(Disk, &Done);
     DriverLeave();
@@ -233,11 +232,11 @@ VOID QueueInsert(struct DISK *Disk, PIRP Irp)
     InsertTailList(&Queue->Waiting, &Irp->Tail.Overlay.ListEntry);
     IoSetCancelRoutine(Irp, CancelRequest);
     if (!Queue->Open) {
-        AbortLocked(Queue, Irp, STATUS_NO_SUCH_DEVICE, &Done);
+        QueueAbortLocked(Queue, Irp, STATUS_NO_SUCH_DEVICE, &Done);
     } else if (Irp->Cancel && IoSetCancelRoutine(Irp, NULL) != NULL) {
         /* Cancelled before the routine was set: nobody will call it. */
         Request->Flags |= REQUEST_CANCEL_RAN;
-        AbortLocked(Queue, Irp, STATUS_CANCELLED, &Done);
+        QueueAbortLocked(Queue, Irp, STATUS_CANCELLED, &Done);
     }
     KeReleaseSpinLock(&Queue->Lock, Irql);
     QueueCompleteAll(Disk, &Done);
@@ -250,19 +249,10 @@ static VOID AbortAllLocked(QUEUE *Queue, PLIST_ENTRY Done)
     ULONG Index;
 
     while (!IsListEmpty(&Queue->Waiting))
-        AbortLocked(Queue, IrpOfEntry(Queue->Waiting.Flink), STATUS_NO_SUCH_DEVICE, Done);
+        QueueAbortLocked(Queue, IrpOfEntry(Queue->Waiting.Flink), STATUS_NO_SUCH_DEVICE, Done);
     for (Index = 0; Index < Queue->Depth; Index++)
         if (Queue->Slots[Index].Irp != NULL)
-            AbortLocked(Queue, Queue->Slots[Index].Irp, STATUS_NO_SUCH_DEVICE, Done);
-}
-
-/* @return the disk's arena, if it is to be given back: it was there, and nobody uses it. */
-static ARENA *DetachLocked(QUEUE *Queue)
-{
-    ARENA *Arena = Queue->Arena;
-
-    Queue->Arena = NULL;
-    return Arena != NULL && ArenaDetachLocked(Arena) ? Arena : NULL;
+            QueueAbortLocked(Queue, Queue->Slots[Index].Irp, STATUS_NO_SUCH_DEVICE, Done);
 }
 
 VOID QueueClose(struct DISK *Disk)
@@ -278,7 +268,7 @@ VOID QueueClose(struct DISK *Disk)
     Queue->Open = FALSE;
     Queue->Closed = TRUE;
     AbortAllLocked(Queue, &Done);
-    Arena = DetachLocked(Queue);
+    Arena = QueueDetachLocked(Queue);
     QueueTakeAllIdleLocked(Queue, &Exchanges);
     KeReleaseSpinLock(&Queue->Lock, Irql);
 
@@ -286,99 +276,6 @@ VOID QueueClose(struct DISK *Disk)
         ArenaGiveBack(Arena);
     QueueCompleteAll(Disk, &Done);
     QueueEndExchanges(Disk, &Exchanges);
-}
-
-/* -- servers come and go ----------------------------------------------------------------------- */
-
-/* What the server has is to be handed out again; what it still has of aborted requests is nothing to
- * wait for any more. Copies that run are left to those who make them. */
-static VOID TakeBackLocked(QUEUE *Queue)
-{
-    ULONG Index;
-
-    for (Index = 0; Index < Queue->Depth; Index++) {
-        SLOT *Slot = &Queue->Slots[Index];
-        if (Slot->State == SLOT_HANDED_OUT) {
-            Slot->State = SLOT_AGAIN;
-            Slot->HadServer = TRUE;
-            Queue->Again++;
-        } else if (Slot->State == SLOT_ORPHAN) {
-            Queue->Fences -= SlotIsFence(Slot);
-            QueueFreeSlotLocked(Queue, Slot);
-        }
-    }
-}
-
-VOID QueueBeginEpoch(struct DISK *Disk, ULONG Epoch)
-{
-    QUEUE *Queue = &Disk->Queue;
-    ARENA *Arena = NULL;
-    LIST_ENTRY Exchanges;
-    KIRQL Irql;
-
-    InitializeListHead(&Exchanges);
-    KeAcquireSpinLock(&Queue->Lock, &Irql);
-    if (!Queue->Closed && (LONG)(Epoch - Queue->Epoch) > 0) {
-        Queue->Epoch = Epoch;
-        Arena = DetachLocked(Queue);
-        TakeBackLocked(Queue);
-        QueueTakeAllIdleLocked(Queue, &Exchanges);
-    }
-    KeReleaseSpinLock(&Queue->Lock, Irql);
-    if (Arena != NULL)
-        ArenaGiveBack(Arena);
-    QueueEndExchanges(Disk, &Exchanges);
-}
-
-static NTSTATUS MUST_CHECK WantsArenaLocked(const QUEUE *Queue, ULONG Epoch)
-{
-    if (Queue->Closed || Queue->Epoch != Epoch)
-        return STATUS_NOT_FOUND;
-    return Queue->Arena != NULL ? STATUS_INVALID_DEVICE_STATE : STATUS_SUCCESS;
-}
-
-NTSTATUS QueueWantsArena(struct DISK *Disk, ULONG Epoch)
-{
-    NTSTATUS Status;
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Disk->Queue.Lock, &Irql);
-    Status = WantsArenaLocked(&Disk->Queue, Epoch);
-    KeReleaseSpinLock(&Disk->Queue.Lock, Irql);
-    return Status;
-}
-
-NTSTATUS QueueAttach(struct DISK *Disk, ARENA *Arena)
-{
-    QUEUE *Queue = &Disk->Queue;
-    NTSTATUS Status;
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Queue->Lock, &Irql);
-    Status = WantsArenaLocked(Queue, Arena->Epoch);
-    if (NT_SUCCESS(Status) && !ArenaAttachLocked(Arena))
-        Status = STATUS_CANCELLED;
-    if (NT_SUCCESS(Status)) {
-        Queue->Arena = Arena;
-        /* Not later: an unmount that found the disk idle may have closed it meanwhile. */
-        if (Arena->Epoch == QUEUE_FIRST_EPOCH)
-            Queue->Open = TRUE;
-    }
-    KeReleaseSpinLock(&Queue->Lock, Irql);
-    return Status;
-}
-
-VOID QueueUnuseArena(ARENA *Arena)
-{
-    QUEUE *Queue = &Arena->Disk->Queue;
-    BOOLEAN Last;
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Queue->Lock, &Irql);
-    Last = ArenaUnuseLocked(Arena);
-    KeReleaseSpinLock(&Queue->Lock, Irql);
-    if (Last)
-        ArenaGiveBack(Arena);
 }
 
 /* -- counting ---------------------------------------------------------------------------------- */

@@ -59,13 +59,22 @@ typedef struct QUEUE {
     /* requests = completed + failed + cancelled + waiting + in_flight, at every moment.
      * largest_wait_us is kept in clock units; QueueGetStats converts. */
     struct cm_stats Stats;
-    ULONG64 HandedOutAgain; /* for HEALTH */
+
+    /* For HEALTH and for time-outs. */
+    ULONG64 HandedOutAgain;
+    ULONG64 TimedOut;
+    ULONG64
+        LastAnswer; /* ClockNow: of a reply, or of when the server got something, having nothing */
+    ULONG64 LastLook; /* ClockNow: of QueueExpire; while there is an arena */
+    ULONG Timeout;    /* const: clock units; 0: none */
 } QUEUE;
 
 #define QUEUE_FIRST_EPOCH 1u
 
-NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize) MUST_CHECK; /* IRQL: PASSIVE */
-VOID QueueDelete(QUEUE *Queue);                                                 /* no IRP is left */
+/* IRQL: PASSIVE. */
+NTSTATUS QueueInitialize(QUEUE *Queue, ULONG Depth, ULONG SlotSize,
+                         ULONG TimeoutSeconds) MUST_CHECK;
+VOID QueueDelete(QUEUE *Queue); /* no IRP is left */
 
 /*
  * A server has gone, or another one comes. If the epoch is later than the queue's: exchanges of the one
@@ -130,6 +139,13 @@ VOID QueueRemoveHandle(struct DISK *Disk);
  * whether it is so. IRQL: <= DISPATCH. */
 BOOLEAN QueueRefuseIfIdle(struct DISK *Disk, ULONG OwnHandles) MUST_CHECK;
 
+/* End what has been under way for too long with STATUS_IO_TIMEOUT. Time without an arena does not
+ * count. IRQL: <= DISPATCH. */
+VOID QueueExpire(struct DISK *Disk);
+
 VOID QueueGetStats(struct DISK *Disk, struct cm_stats *Stats);
+
+/* The fields that are the queue's to fill. IRQL: <= DISPATCH. */
+VOID QueueGetHealth(struct DISK *Disk, struct cm_health *Health);
 
 #endif

@@ -226,17 +226,20 @@ static ULONG FillSlots(ARENA *Arena, struct cm_request *Requests, ULONG Count)
 ULONG QueueFetch(struct DISK *Disk, ULONG Epoch, struct cm_request *Requests, ULONG Max)
 {
     QUEUE *Queue = &Disk->Queue;
-    ULONG Count = 0, Index, Now;
+    ULONG Count = 0, Index;
+    ULONG64 Now;
     ARENA *Filling = NULL;
     KIRQL Irql;
     PIRP Irp;
 
     KeAcquireSpinLock(&Queue->Lock, &Irql);
     if (Queue->Epoch == Epoch && Queue->Arena != NULL) {
-        Now = (ULONG)ClockNow();
+        Now = ClockNow();
+        if (!QueueServerHasAnyLocked(Queue))
+            Queue->LastAnswer = Now;
         Count = HandOutAgainLocked(Queue, Requests, Max);
         while (Count < Max && (Irp = NextLocked(Queue)) != NULL)
-            HandOutLocked(Queue, Irp, Now, &Requests[Count++]);
+            HandOutLocked(Queue, Irp, (ULONG)Now, &Requests[Count++]);
         for (Index = 0; Index < Count && Filling == NULL; Index++)
             if (Requests[Index].op == CM_OP_WRITE)
                 Filling = Queue->Arena;

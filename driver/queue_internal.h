@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * queue_internal.h - what the files of the queue share: queue.c (a request's life, with the diagram),
- * queue_fetch.c (handing out), queue_reply.c (answers), queue_park.c (exchanges that wait). Included by
- * them alone. Functions that end in ...Locked want QUEUE.Lock held.
+ * queue_fetch.c (handing out), queue_reply.c (answers), queue_park.c (exchanges that wait), queue_server.c
+ * (servers that come, go and hang). Included by them alone. Functions that end in ...Locked want QUEUE.Lock held.
  */
 #ifndef COREMNT_QUEUE_INTERNAL_H
 #define COREMNT_QUEUE_INTERNAL_H
@@ -122,6 +122,22 @@ VOID QueueRetireLocked(QUEUE *Queue, PIRP Irp, PLIST_ENTRY Done);
 
 /* Complete what was put on a list under the lock. The last thing done with each disk reference. */
 VOID QueueCompleteAll(struct DISK *Disk, PLIST_ENTRY Done);
+
+/* End a request now, whatever the server does: fragments that it has become orphans. Those that no
+ * server has any more leave nothing behind. */
+VOID QueueAbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Done);
+
+/* Whether there is a slot whose reply is still to come. */
+ALWAYS_INLINE BOOLEAN QueueServerHasAnyLocked(const QUEUE *Queue)
+{
+    return Queue->FreeCount + Queue->Again != Queue->Depth;
+}
+
+/* -- queue_server.c ---------------------------------------------------------------------------- */
+
+/* The disk's arena is the disk's no longer. @return it, if it is to be given back: it was there, and
+ * nobody uses it. */
+ARENA *QueueDetachLocked(QUEUE *Queue);
 
 /* -- queue_fetch.c ----------------------------------------------------------------------------- */
 

@@ -138,6 +138,8 @@ NTSTATUS QueueReply(struct DISK *Disk, ULONG Epoch, struct cm_reply *Replies, UL
         Queue->Stats.exchanges++;
         Refused = AcceptAllLocked(Queue, Replies, Count, &Reads, &Done);
         Queue->Stats.bad_replies += Refused;
+        if (Count > Refused)
+            Queue->LastAnswer = ClockNow();
         if (Reads)
             ArenaUseLocked(Arena); /* it is there, as something was handed out */
     }
