@@ -90,6 +90,14 @@ NTSTATUS PsTerminateSystemThread(NTSTATUS Status)
     longjmp(*SimSelf->Exit, 1);
 }
 
+NTSTATUS ZwWaitForSingleObject(HANDLE Handle, BOOLEAN Alertable, PLARGE_INTEGER Timeout)
+{
+    KTHREAD *Thread = ObLookUp(Handle, HANDLE_THREAD);
+
+    SIM_CALL(PASSIVE_LEVEL);
+    return KeWaitForSingleObject(&Thread->Ended, Executive, KernelMode, Alertable, Timeout);
+}
+
 /* Of what the driver refers to by handle: a thread. */
 NTSTATUS ObReferenceObjectByHandle(HANDLE Handle, ACCESS_MASK Access, POBJECT_TYPE Type,
                                    KPROCESSOR_MODE Mode, PVOID *Object, PVOID Information)

@@ -275,6 +275,7 @@ HANDLE PsGetCurrentProcessId(VOID);
 NTSTATUS PsCreateSystemThread(PHANDLE Handle, ULONG Access, POBJECT_ATTRIBUTES Attributes,
                               HANDLE Process, PVOID ClientId, KSTART_ROUTINE *Start, PVOID Context);
 NTSTATUS PsTerminateSystemThread(NTSTATUS Status);
+NTSTATUS ZwWaitForSingleObject(HANDLE Handle, BOOLEAN Alertable, PLARGE_INTEGER Timeout);
 
 #include "ntio.h"
 
