@@ -71,6 +71,11 @@ static BOOLEAN IsWanted(int Count, char **Arguments, const char *Name, const cha
     return !Any;
 }
 
+static BOOLEAN IsFor(const RIG_TEST *Test, const SYSTEM *System)
+{
+    return Test->Only == NULL || strcmp(Test->Only, System->Name) == 0;
+}
+
 static ULONG RunOn(const SYSTEM *System, const RIG_TEST *Test)
 {
     SIM_OPTIONS Options = System->Options;
@@ -78,6 +83,7 @@ static ULONG RunOn(const SYSTEM *System, const RIG_TEST *Test)
     ULONG Round;
 
     Options.Seed = FirstSeed(&Given);
+    Options.WindowsVersion = Test->WindowsVersion;
     for (Round = 0; Round < (Given ? 1 : Test->Rounds); Round++) {
         RunOnce(Test, &Options);
         Options.Seed++;
@@ -97,7 +103,8 @@ int RigMain(int Count, char **Arguments, const RIG_TEST *Tests, ULONG TestCount)
         if (!IsWanted(Count, Arguments, Tests[Index].Name, Names, TestCount))
             continue;
         for (System = 0; System < RTL_NUMBER_OF(Systems); System++) {
-            if (!IsWanted(Count, Arguments, Systems[System].Name, Kinds, 2) ||
+            if (!IsFor(&Tests[Index], &Systems[System]) ||
+                !IsWanted(Count, Arguments, Systems[System].Name, Kinds, 2) ||
                 !IsWanted(Count, Arguments, Systems[System].Threads, Threads, 2))
                 continue;
             printf("%s on %s, %s\n", Tests[Index].Name, Systems[System].Name,
@@ -238,6 +245,12 @@ VOID RigForget(RIG_DISK *Disk)
         SimFree(Disk->Lent);
     }
     memset(Disk, 0, sizeof(*Disk));
+}
+
+NTSTATUS RigIoctl(SIM_FILE *File, ULONG Code, const VOID *In, ULONG InLength, PVOID Out,
+                  ULONG OutLength, ULONG_PTR *Done)
+{
+    return SimFinish(SimIoctl(File, Code, In, InLength, Out, OutLength), Done);
 }
 
 NTSTATUS RigUnmount(SIM_FILE *Control, ULONG64 Id, ULONG Flags)

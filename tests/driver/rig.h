@@ -19,13 +19,16 @@
 typedef struct RIG_TEST {
     const char *Name;
     VOID (*Run)(VOID);
-    ULONG
-        Rounds; /* on each system, with another seed each time; 1 for what does not depend on chance */
+    ULONG Rounds;         /* on each system, with other seeds; 1: what does not depend on chance */
+    const char *Only;     /* "nt", "wine": run on no other; NULL: on all */
+    ULONG WindowsVersion; /* see SIM_OPTIONS */
 } RIG_TEST;
 
-#define RIG_TEST(function, rounds)                                                                 \
+#define RIG_TEST(function, rounds) RIG_TEST_ON(NULL, 0, function, rounds)
+#define RIG_TEST_ON(only, version, function, rounds)                                               \
     {                                                                                              \
-#function, function, rounds                                                                \
+        .Name = #function, .Run = (function), .Rounds = (rounds), .Only = (only),                  \
+        .WindowsVersion = (version)                                                                \
     }
 
 /*
@@ -81,6 +84,10 @@ VOID RigMount(RIG_SERVER *Server, ULONG64 Size, RIG_DISK *Disk); /* all of it; m
 
 /* Give back what a disk had on the server's side. It has been unmounted, or its server has gone. */
 VOID RigForget(RIG_DISK *Disk);
+
+/* Any ioctl, waited for; Done, how many bytes it returned, may be NULL. */
+NTSTATUS RigIoctl(SIM_FILE *File, ULONG Code, const VOID *In, ULONG InLength, PVOID Out,
+                  ULONG OutLength, ULONG_PTR *Done);
 
 NTSTATUS RigUnmount(SIM_FILE *Control, ULONG64 Id, ULONG Flags);
 NTSTATUS RigStats(SIM_FILE *Control, ULONG64 Id, struct cm_stats *Stats);
