@@ -46,7 +46,7 @@ typedef struct DRIVER {
     LIST_ENTRY Disks;   /* P: Lock; DISK.Link: the mounted ones */
     ULONG DiskDevices;  /* P: Lock: disks from creation until the reaper is done with them */
     ULONG NextNumber;   /* P: Lock: of the next disk; not used twice between start and stop */
-    BOOLEAN Stopping;   /* P: Lock: no more servers, no more disks */
+    BOOLEAN volatile Stopping; /* P: Lock: no more servers, no more disks; control.c also looks without it */
 } DRIVER;
 
 extern DRIVER Driver;

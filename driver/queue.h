@@ -38,7 +38,8 @@ typedef struct SLOT {
 /* P: QUEUE.Lock, all but Lock. */
 typedef struct QUEUE {
     KSPIN_LOCK Lock;
-    BOOLEAN Open;       /* I/O is accepted: from the first DiskStart to DiskRemove */
+    BOOLEAN volatile Open; /* I/O is accepted: from the first DiskStart to DiskRemove. Also looked at without the
+                            * lock, to refuse early; QueueInsert decides */
     BOOLEAN Closed;     /* DiskRemove: exchanges end */
     LONG OpenHandles;   /* on the device itself, for data; not of a file system on it */
     LIST_ENTRY Waiting; /* IRPs with something left to hand out, oldest first */
@@ -64,7 +65,7 @@ typedef struct QUEUE {
     ULONG64 HandedOutAgain;
     ULONG64 TimedOut;
     ULONG64
-        LastAnswer; /* ClockNow: of a reply, or of when the server got something, having nothing */
+    LastAnswer; /* ClockNow: of a reply, or of when the server got something, having nothing */
     ULONG64 LastLook; /* ClockNow: of QueueExpire; while there is an arena */
     ULONG Timeout;    /* const: clock units; 0: none */
 } QUEUE;

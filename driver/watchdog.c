@@ -16,9 +16,9 @@
 
 #define TICK_MS 200
 
-static KEVENT Wake;      /* synchronization event */
-static BOOLEAN Stopping; /* set before the last Wake */
-static PVOID Thread;     /* const while it runs: referenced */
+static KEVENT Wake;               /* synchronization event */
+static BOOLEAN volatile Stopping; /* set before the last Wake */
+static PVOID Thread;              /* const while it runs: referenced */
 
 /* The disks in the order of their ids, so that none is left out or looked at for ever, however many
  * come and go meanwhile. @return whether one must be looked at again. */
