@@ -24,8 +24,24 @@ static const SYSTEM Systems[] = {
     {"wine", "free", {.System = SIM_WINE, .DelayRate = 20}},
 };
 
+static BOOLEAN Serial;
+
+BOOLEAN RigIsSerial(VOID)
+{
+    return Serial;
+}
+
+ULONG RigScale(VOID)
+{
+    const char *Text = getenv("CM_SCALE");
+    ULONG Scale = Text != NULL ? (ULONG)strtoul(Text, NULL, 0) : 1;
+
+    return max(Scale, 1);
+}
+
 static VOID RunOnce(const RIG_TEST *Test, const SIM_OPTIONS *Options)
 {
+    Serial = Options->Serial;
     SimBoot(Options);
     CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
     Test->Run();
@@ -73,18 +89,20 @@ static BOOLEAN IsWanted(int Count, char **Arguments, const char *Name, const cha
 
 static BOOLEAN IsFor(const RIG_TEST *Test, const SYSTEM *System)
 {
-    return Test->Only == NULL || strcmp(Test->Only, System->Name) == 0;
+    return Test->Only == NULL || strcmp(Test->Only, System->Name) == 0 ||
+           strcmp(Test->Only, System->Threads) == 0;
 }
 
 static ULONG RunOn(const SYSTEM *System, const RIG_TEST *Test)
 {
     SIM_OPTIONS Options = System->Options;
+    ULONG Round, Rounds;
     BOOLEAN Given;
-    ULONG Round;
 
     Options.Seed = FirstSeed(&Given);
+    Rounds = Given || Test->Rounds == 1 ? 1 : Test->Rounds * RigScale();
     Options.WindowsVersion = Test->WindowsVersion;
-    for (Round = 0; Round < (Given ? 1 : Test->Rounds); Round++) {
+    for (Round = 0; Round < Rounds; Round++) {
         RunOnce(Test, &Options);
         Options.Seed++;
     }

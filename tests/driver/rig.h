@@ -20,7 +20,7 @@ typedef struct RIG_TEST {
     const char *Name;
     VOID (*Run)(VOID);
     ULONG Rounds;         /* on each system, with other seeds; 1: what does not depend on chance */
-    const char *Only;     /* "nt", "wine": run on no other; NULL: on all */
+    const char *Only;     /* "nt", "wine", "serial" or "free": run on no other; NULL: on all */
     ULONG WindowsVersion; /* see SIM_OPTIONS */
 } RIG_TEST;
 
@@ -33,9 +33,13 @@ typedef struct RIG_TEST {
 
 /*
  * main() of a test program. Arguments: names of tests, "nt", "wine", "serial", "free" (all by default).
- * CM_SEED in the environment: that seed, one round. The seed of a failure is printed.
+ * CM_SEED in the environment: that seed, one round. The seed of a failure is printed. CM_SCALE: so many
+ * times as much of everything that is a matter of how much.
  */
 int RigMain(int Count, char **Arguments, const RIG_TEST *Tests, ULONG TestCount);
+
+BOOLEAN RigIsSerial(VOID); /* of the machine that runs */
+ULONG RigScale(VOID);      /* CM_SCALE; 1 */
 
 VOID RigCheck(BOOLEAN IsSo, const char *Text, const char *File, int Line);
 VOID RigCheckEqual(LONG64 Actual, LONG64 Expected, const char *Text, const char *File, int Line);
