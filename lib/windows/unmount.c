@@ -297,7 +297,8 @@ static int unmount_disk(struct unmount *u)
     ask_health(u, &health);
     if (!u->forced && health.state == CM_HEALTH_HELD)
         return fail_held(u, &health);
-    if (!cm_health_is_hopeless(&health))
+    /* A soft unmount has the patience to find out whether a server only takes long. */
+    if (!u->forced || !cm_health_is_hopeless(&health))
         error = prepare_volume(u);
     if (error == 0)
         error = remove_disk(u);
