@@ -229,6 +229,44 @@ void raw_detach(struct raw_disk *disk)
     unshare_arena(disk);
 }
 
+void raw_abandon(struct raw_disk *disk)
+{
+    CloseHandle(disk->control);
+    disk->control = NULL;
+    unshare_arena(disk);
+}
+
+DWORD raw_take_over(HANDLE control, const struct raw_disk *from, struct raw_disk *disk)
+{
+    struct cm_attach in = {CM_ABI_VERSION, 0, from->mounted.disk_id, from->mount.size};
+    struct cm_attached out = {0};
+    DWORD error = raw_ioctl(control, CM_IOCTL_ATTACH, &in, sizeof(in), &out, sizeof(out), NULL);
+
+    memset(disk, 0, sizeof(*disk));
+    disk->control = control;
+    disk->mount = from->mount;
+    disk->mounted = from->mounted;
+    memcpy(disk->letter, from->letter, sizeof(disk->letter));
+    if (error != ERROR_SUCCESS)
+        return error;
+    if (out.disk_id != from->mounted.disk_id || out.reserved != 0)
+        die("ATTACH answers for another disk", 0);
+    disk->mounted.arena_size = out.arena_size;
+    disk->mounted.number = out.number;
+    disk->mount.sector_size = out.sector_size;
+    disk->mount.flags = out.flags;
+    disk->mount.queue_depth = out.queue_depth;
+    disk->mount.slot_size = out.slot_size;
+    return ERROR_SUCCESS;
+}
+
+DWORD raw_get_health(HANDLE control, const struct raw_disk *disk, struct cm_health *health)
+{
+    struct cm_health_of of = {disk->mounted.disk_id};
+
+    return raw_ioctl(control, CM_IOCTL_HEALTH, &of, sizeof(of), health, sizeof(*health), NULL);
+}
+
 HANDLE raw_open_disk(const struct raw_disk *disk)
 {
     WCHAR path[8] = L"\\\\.\\";
@@ -282,6 +320,60 @@ DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies,
     free(in);
     free(out);
     return error;
+}
+
+/* -- I/O under way ----------------------------------------------------------------------------- */
+
+static void prepare(struct raw_io *io, HANDLE handle, DWORD length, int64_t offset, int fill)
+{
+    memset(io, 0, sizeof(*io));
+    io->overlapped = at(offset);
+    io->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
+    io->buffer = malloc(length);
+    io->length = length;
+    io->handle = handle;
+    if (io->overlapped.hEvent == NULL || io->buffer == NULL)
+        die("no memory", 0);
+    memset(io->buffer, fill, length);
+}
+
+static void started(BOOL done)
+{
+    if (!done && GetLastError() != ERROR_IO_PENDING)
+        die("cannot start a request", GetLastError());
+}
+
+void raw_start_read(struct raw_io *io, HANDLE handle, DWORD length, int64_t offset)
+{
+    prepare(io, handle, length, offset, 0xEE);
+    started(ReadFile(handle, io->buffer, length, NULL, &io->overlapped));
+}
+
+void raw_start_write(struct raw_io *io, HANDLE handle, DWORD length, int64_t offset, int fill)
+{
+    prepare(io, handle, length, offset, fill);
+    started(WriteFile(handle, io->buffer, length, NULL, &io->overlapped));
+}
+
+int raw_is_under_way(const struct raw_io *io)
+{
+    return WaitForSingleObject(io->overlapped.hEvent, 0) == WAIT_TIMEOUT;
+}
+
+DWORD raw_finish(struct raw_io *io)
+{
+    DWORD bytes;
+
+    if (WaitForSingleObject(io->overlapped.hEvent, 10000) != WAIT_OBJECT_0)
+        die("a request does not end", 0);
+    return GetOverlappedResult(io->handle, &io->overlapped, &bytes, FALSE) ? ERROR_SUCCESS
+                                                                           : GetLastError();
+}
+
+void raw_free_io(struct raw_io *io)
+{
+    CloseHandle(io->overlapped.hEvent);
+    free(io->buffer);
 }
 
 /* -- the server -------------------------------------------------------------------------------- */
@@ -366,7 +458,7 @@ void raw_server_start(struct raw_server *server, struct raw_disk *disk, uint64_t
 {
     server->disk = disk;
     server->backing_size = backing_size;
-    server->backing = calloc(1, (size_t)backing_size);
+    server->backing = server->given != NULL ? server->given : calloc(1, (size_t)backing_size);
     server->stop = 0;
     server->thread = CreateThread(NULL, 0, server_run, server, 0, NULL);
     if (server->backing == NULL || server->thread == NULL)
@@ -380,7 +472,8 @@ void raw_server_stop(struct raw_server *server)
     if (WaitForSingleObject(server->thread, 10000) != WAIT_OBJECT_0)
         die("the server's thread does not end", 0);
     CloseHandle(server->thread);
-    free(server->backing);
+    if (server->given == NULL)
+        free(server->backing);
 }
 
 HANDLE raw_spawn(const char *arguments)

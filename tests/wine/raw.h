@@ -68,10 +68,20 @@ DWORD raw_unmount(struct raw_disk *disk, uint32_t flags, uint32_t own_handles);
  */
 void raw_detach(struct raw_disk *disk);
 
+/* What the end of a server's process leaves: close the control handle and unmap the arena. Letter and
+ * disk stay as they are. */
+void raw_abandon(struct raw_disk *disk);
+
+/* ATTACH by another handle, without the arena; `disk` gets all that is known of `from`. */
+DWORD raw_take_over(HANDLE control, const struct raw_disk *from, struct raw_disk *disk);
+
 /* The disk's device for data, overlapped; ends the program on failure. */
 HANDLE raw_open_disk(const struct raw_disk *disk);
 
 void raw_get_stats(const struct raw_disk *disk, struct cm_stats *stats);
+
+/* HEALTH by any control handle. */
+DWORD raw_get_health(HANDLE control, const struct raw_disk *disk, struct cm_health *health);
 
 /* One exchange. `requests` has room for `max`; *count: how many came. */
 DWORD raw_exchange(const struct raw_disk *disk, const struct cm_reply *replies,
@@ -83,16 +93,35 @@ static inline void *raw_slot(const struct raw_disk *disk, uint64_t tag)
     return disk->arena + (size_t)CM_TAG_SLOT(tag) * disk->mount.slot_size;
 }
 
+/* -- I/O under way ----------------------------------------------------------------------------- */
+
+/* A read or write of an overlapped handle; a write sends `fill` in every byte. */
+struct raw_io {
+    OVERLAPPED overlapped;
+    unsigned char *buffer;
+    DWORD length;
+    HANDLE handle;
+};
+
+void raw_start_read(struct raw_io *io, HANDLE handle, DWORD length, int64_t offset);
+void raw_start_write(struct raw_io *io, HANDLE handle, DWORD length, int64_t offset, int fill);
+
+int raw_is_under_way(const struct raw_io *io);
+
+/* Its end, for which there are 10 s; otherwise the program ends. The buffer lives until raw_free_io. */
+DWORD raw_finish(struct raw_io *io);
+void raw_free_io(struct raw_io *io);
+
 /* -- a server ---------------------------------------------------------------------------------- */
 
 /*
  * A thread that serves a disk from memory of `backing_size` bytes, which the disk's bytes are
- * mapped to modulo that size. `answer`, if not NULL, sees every request first and may decide its
+ * mapped to modulo that size: the caller's `given`, or its own. `answer`, if not NULL, sees every request first and may decide its
  * status; it returns 0 to leave the request unanswered.
  */
 struct raw_server {
     struct raw_disk *disk;
-    unsigned char *backing;
+    unsigned char *backing, *given;
     uint64_t backing_size;
     int (*answer)(struct raw_server *server, const struct cm_request *request,
                   struct cm_reply *reply);

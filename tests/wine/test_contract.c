@@ -48,6 +48,8 @@ static void test_every_ioctl_refuses_short_buffers(void)
         {CM_IOCTL_EXCHANGE, sizeof(struct cm_exchange), sizeof(struct cm_exchanged)},
         {CM_IOCTL_LIST, 0, sizeof(struct cm_list)},
         {CM_IOCTL_STATS, sizeof(struct cm_stats_of), sizeof(struct cm_stats)},
+        {CM_IOCTL_ATTACH, sizeof(struct cm_attach), sizeof(struct cm_attached)},
+        {CM_IOCTL_HEALTH, sizeof(struct cm_health_of), sizeof(struct cm_health)},
     };
     unsigned char in[2048] = {0}, out[2048];
 
@@ -177,6 +179,8 @@ static void test_mount_takes_the_limits_themselves(void)
     mount.slot_size = CM_MIN_SLOT_SIZE;
     CHECK_EQ(try_mount(&mount), 0);
     raw_mount_defaults(&mount, CM_MAX_DISK_SIZE);
+    mount.hold_seconds = CM_MAX_HOLD_SECONDS;
+    mount.timeout_seconds = CM_MAX_TIMEOUT_SECONDS;
     mount.queue_depth = CM_MAX_QUEUE_DEPTH;
     mount.sector_size = 4096;
     CHECK_EQ(try_mount(&mount), 0);
@@ -410,6 +414,32 @@ static void test_stats_of_no_disk_are_refused(void)
              ERROR_NOT_FOUND);
 }
 
+static void test_health_tells_what_was_mounted(void)
+{
+    struct cm_health health;
+    struct cm_mount mount;
+    struct raw_disk disk;
+
+    raw_mount_defaults(&mount, MIB);
+    mount.hold_seconds = 17;
+    mount.timeout_seconds = 18;
+    CHECK_EQ(raw_mount(control, &mount, &disk), 0);
+    CHECK_EQ(raw_get_health(control, &disk, &health), 0);
+    CHECK_EQ(health.state, CM_HEALTH_STARTING);
+    CHECK_EQ(health.hold_seconds, 17);
+    CHECK_EQ(health.timeout_seconds, 18);
+    CHECK_EQ(raw_share_arena(&disk), 0);
+    CHECK_EQ(raw_get_health(control, &disk, &health), 0);
+    CHECK_EQ(health.state, CM_HEALTH_SERVED);
+    CHECK_EQ(health.hold_left_ms, 0);
+    CHECK_EQ(health.unanswered_ms, 0);
+    CHECK_EQ(health.timed_out, 0);
+    CHECK_EQ(health.attaches, 0);
+    CHECK_EQ(health.handed_out_again, 0);
+    raw_detach(&disk);
+    CHECK_EQ(raw_get_health(control, &disk, &health), ERROR_NOT_FOUND);
+}
+
 static void test_numbers_and_ids_are_never_used_twice(void)
 {
     struct cm_mount mount;
@@ -470,6 +500,7 @@ int main(int argc, char **argv)
         CHECK_TEST(test_list_shows_disks_as_they_were_mounted),
         CHECK_TEST(test_a_list_that_does_not_fit_says_how_many_there_are),
         CHECK_TEST(test_stats_of_no_disk_are_refused),
+        CHECK_TEST(test_health_tells_what_was_mounted),
         CHECK_TEST(test_numbers_and_ids_are_never_used_twice),
         CHECK_TEST(test_closing_the_handle_removes_its_disks),
     };
