@@ -39,6 +39,18 @@ ULONG RigScale(VOID)
     return max(Scale, 1);
 }
 
+/* What has been closed by all that a test can see may take a moment longer to let go of its device. */
+static VOID StopDriver(VOID)
+{
+    ULONG Tries = 0;
+
+    if (SimStopDriver())
+        return;
+    while (SimDriverIsLoaded() && Tries++ < 2000)
+        SimSleepMs(100);
+    CHECK(!SimDriverIsLoaded());
+}
+
 static VOID RunOnce(const RIG_TEST *Test, const SIM_OPTIONS *Options)
 {
     Serial = Options->Serial;
@@ -46,7 +58,7 @@ static VOID RunOnce(const RIG_TEST *Test, const SIM_OPTIONS *Options)
     CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
     Test->Run();
     if (SimDriverIsLoaded())
-        CHECK(SimStopDriver());
+        StopDriver();
     SimShutDown();
 }
 
@@ -150,7 +162,7 @@ VOID RigCheckEqual(LONG64 Actual, LONG64 Expected, const char *Text, const char 
 
 VOID RigUnloadNow(VOID)
 {
-    CHECK(SimStopDriver());
+    StopDriver();
 }
 
 VOID RigReload(VOID)
