@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rig.c - runs the tests of a program on every kind of system; and the server of rig.h. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +148,31 @@ int RigMain(int Count, char **Arguments, const RIG_TEST *Tests, ULONG TestCount)
     return Runs == 0;
 }
 
+static const char *Note;
+
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*Callback)(void));
+
+static void PrintNote(void)
+{
+    if (Note != NULL)
+        fprintf(stderr, "  it was: %s\n", Note);
+    Note = NULL;
+}
+
+static void OnAbort(int Signal)
+{
+    (void)Signal;
+    PrintNote();
+}
+
+VOID RigNote(const char *Text)
+{
+    Note = Text;
+    signal(SIGABRT, OnAbort);
+    if (__sanitizer_set_death_callback != NULL)
+        __sanitizer_set_death_callback(PrintNote);
+}
+
 VOID RigCheck(BOOLEAN IsSo, const char *Text, const char *File, int Line)
 {
     if (!IsSo)
@@ -169,6 +195,16 @@ VOID RigReload(VOID)
 {
     RigUnloadNow();
     CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
+}
+
+VOID RigWaitUntilUnloaded(VOID)
+{
+    ULONG Ms = 0;
+
+    while (SimDriverIsLoaded()) {
+        CHECK(Ms++ < 60 * 1000);
+        SimSleepMs(1);
+    }
 }
 
 /* -- a server ---------------------------------------------------------------------------------- */
@@ -403,6 +439,21 @@ SIM_FILE *RigOpenDisk(SIM_PROCESS *Process, const RIG_DISK *Disk)
 
     CHECK_EQ(Status, STATUS_SUCCESS);
     return File;
+}
+
+SIM_IO *RigTrim(SIM_FILE *File, const DEVICE_DATA_SET_RANGE *Ranges, ULONG Count)
+{
+    struct {
+        DEVICE_MANAGE_DATA_SET_ATTRIBUTES Set;
+        DEVICE_DATA_SET_RANGE Ranges[RIG_RANGES];
+    } In = {.Set = {.Size = sizeof(In.Set), .Action = DeviceDsmAction_Trim}};
+
+    CHECK(Count <= RIG_RANGES);
+    In.Set.DataSetRangesOffset = (ULONG)((PUCHAR)In.Ranges - (PUCHAR)&In);
+    In.Set.DataSetRangesLength = (ULONG)(Count * sizeof(*Ranges));
+    memcpy(In.Ranges, Ranges, Count * sizeof(*Ranges));
+    return SimIoctl(File, IOCTL_STORAGE_MANAGE_DATA_SET_ATTRIBUTES, &In,
+                    In.Set.DataSetRangesOffset + In.Set.DataSetRangesLength, NULL, 0);
 }
 
 static UCHAR FillByte(SIZE_T At, ULONG64 Seed)

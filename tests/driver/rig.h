@@ -12,6 +12,8 @@
 
 #include "tests/simnt/sim.h"
 
+#include <ntddstor.h>
+
 #include "abi/coremnt_abi.h"
 
 /* -- tests ------------------------------------------------------------------------------------- */
@@ -41,6 +43,9 @@ int RigMain(int Count, char **Arguments, const RIG_TEST *Tests, ULONG TestCount)
 BOOLEAN RigIsSerial(VOID); /* of the machine that runs */
 ULONG RigScale(VOID);      /* CM_SCALE; 1 */
 
+/* What is being tried: printed, should the program stop. It must live until the next note. */
+VOID RigNote(const char *Text);
+
 VOID RigCheck(BOOLEAN IsSo, const char *Text, const char *File, int Line);
 VOID RigCheckEqual(LONG64 Actual, LONG64 Expected, const char *Text, const char *File, int Line);
 
@@ -51,8 +56,9 @@ VOID RigCheckEqual(LONG64 Actual, LONG64 Expected, const char *Text, const char 
                   __LINE__)
 
 /* A machine that is not the table's: boots, loads; a test that wants it says so by RigNoDriver. */
-VOID RigUnloadNow(VOID); /* the driver is stopped and stays so until the test ends */
-VOID RigReload(VOID);    /* and started again */
+VOID RigUnloadNow(VOID);         /* the driver is stopped and stays so until the test ends */
+VOID RigReload(VOID);            /* and started again */
+VOID RigWaitUntilUnloaded(VOID); /* it has been stopped, and everything closed */
 
 /* -- a server ---------------------------------------------------------------------------------- */
 
@@ -144,6 +150,12 @@ VOID RigServe(PVOID Service);
 /* -- clients ----------------------------------------------------------------------------------- */
 
 SIM_FILE *RigOpenDisk(SIM_PROCESS *Process, const RIG_DISK *Disk); /* must succeed */
+
+/* Start a TRIM of at most RIG_RANGES ranges. */
+#define RIG_RANGES 16
+SIM_IO *RigTrim(SIM_FILE *File, const DEVICE_DATA_SET_RANGE *Ranges, ULONG Count);
+
+/* Data that tells its seed, and where in it a byte lies. */
 VOID RigFill(PUCHAR Data, SIZE_T Length, ULONG64 Seed);
 BOOLEAN RigIsFilled(const UCHAR *Data, SIZE_T Length, ULONG64 Seed);
 
