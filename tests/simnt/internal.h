@@ -38,6 +38,8 @@ struct SIM_THREAD {
     ULONG LocksHeld;
     KSPIN_LOCK *Lock; /* the one that is held */
     BOOLEAN CancelLockHeld;
+    KIRQL CancelIrql;     /* at which the cancel lock was taken */
+    KIRQL LockIrql;       /* and the spin lock */
     SIM_PROCESS *Process; /* current process; NULL: the system's */
     jmp_buf *Exit;        /* where PsTerminateSystemThread goes */
 
@@ -65,7 +67,7 @@ typedef struct MACHINE {
     DRIVER_OBJECT Driver;
 
     /* P: SimLock */
-    DRIVER_STATE State;
+    DRIVER_STATE volatile State; /* P: SimLock; SimCheckCall looks at it without */
     BOOLEAN UnloadPending;
     BOOLEAN UnloadCalled;
     ULONG NextProcess;
@@ -159,6 +161,7 @@ VOID IoDefer(VOID (*Routine)(PVOID Context), PVOID Context); /* by a worker, at 
 VOID IrpBoot(VOID);
 VOID IrpShutDown(VOID);
 VOID IrpCheckNoneLeft(VOID);
+VOID IrpPrintPending(VOID);                           /* for messages; whatever is locked */
 VOID IrpCheckNonePendedOn(const SIM_DEVICE *Device);  /* it is being deleted */
 NTSTATUS IrpSendAndWait(SIM_FILE *File, UCHAR Major); /* CREATE, CLEANUP, CLOSE */
 VOID IrpCancelAllOf(SIM_PROCESS *Process);

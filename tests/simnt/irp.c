@@ -190,6 +190,19 @@ static VOID CheckCompletion(const SIM_IO *Io)
         SimStop("a read returns more than was asked for");
 }
 
+/* Whether the driver may still use it. */
+static SIM_IO *CheckIrp(PIRP Irp, const char *Function)
+{
+    SIM_IO *Io = CONTAINING_RECORD(Irp, SIM_IO, Irp);
+
+    if (Io->Magic != IO_MAGIC)
+        SimStop("%s is called for what is no IRP, or one that is long over", Function);
+    if (__atomic_load_n(&Io->Done, __ATOMIC_SEQ_CST))
+        SimStopWith("completed at:", &Io->CompletedAt,
+                    "%s is called for an IRP that has been completed", Function);
+    return Io;
+}
+
 VOID IofCompleteRequest(PIRP Irp, CCHAR Boost)
 {
     SIM_IO *Io = CONTAINING_RECORD(Irp, SIM_IO, Irp);
@@ -210,6 +223,7 @@ VOID IofCompleteRequest(PIRP Irp, CCHAR Boost)
     Result = Irp->IoStatus;
     Io->MarkedPending = (Io->Stack.Control & SL_PENDING_RETURNED) != 0;
     Dispatched = Io->Dispatched;
+    memset(Io, 0xDD, IRP_MEMORY);
     SIM_POISON(Io, IRP_MEMORY);
     EndIo(Io, Result.Status, Result.Information);
     __atomic_store_n(&Io->Done, 1, __ATOMIC_SEQ_CST);
@@ -223,7 +237,7 @@ VOID IofCompleteRequest(PIRP Irp, CCHAR Boost)
 PEPROCESS IoGetRequestorProcess(PIRP Irp)
 {
     SIM_CALL(DISPATCH_LEVEL);
-    return CONTAINING_RECORD(Irp, SIM_IO, Irp)->Process;
+    return CheckIrp(Irp, __func__)->Process;
 }
 
 /* -- dispatch ---------------------------------------------------------------------------------- */
@@ -498,7 +512,9 @@ static KSPIN_LOCK CancelLock; /* the system's one */
 
 PDRIVER_CANCEL IoSetCancelRoutine(PIRP Irp, PDRIVER_CANCEL Routine)
 {
+    SIM_CALL(DISPATCH_LEVEL);
     SimPoint();
+    CheckIrp(Irp, __func__);
     return __atomic_exchange_n(&Irp->CancelRoutine, Routine, __ATOMIC_SEQ_CST);
 }
 
@@ -516,6 +532,7 @@ static KIRQL AcquireCancelLock(VOID)
         SimBlock(CancelLockIsFree, NULL, MAXULONG64);
     SimSelf->Irql = DISPATCH_LEVEL;
     SimSelf->CancelLockHeld = TRUE;
+    SimSelf->CancelIrql = Before;
     return Before;
 }
 
@@ -524,6 +541,9 @@ VOID IoReleaseCancelSpinLock(KIRQL Irql)
     SIM_CALL(DISPATCH_LEVEL);
     if (!SimSelf->CancelLockHeld)
         SimStop("the cancel lock is released by a thread that does not hold it");
+    if (Irql != SimSelf->CancelIrql)
+        SimStop("the cancel lock is released to IRQL %u; it was acquired at %u", Irql,
+                SimSelf->CancelIrql);
     SimSelf->CancelLockHeld = FALSE;
     __atomic_store_n(&CancelLock.Held, 0, __ATOMIC_RELEASE);
     SimSelf->Irql = Irql;
@@ -570,34 +590,45 @@ VOID SimCancel(SIM_IO *Io)
     SimLeaveDriver(Before);
 }
 
-static SIM_IO *FirstOf(const SIM_PROCESS *Process, ULONG Skip)
+static BOOLEAN IsOf(const SIM_IO *Io, const SIM_PROCESS *Process)
 {
-    PLIST_ENTRY Entry;
-
-    for (Entry = Machine.Ios.Flink; Entry != &Machine.Ios; Entry = Entry->Flink) {
-        SIM_IO *Io = CONTAINING_RECORD(Entry, SIM_IO, Link);
-        if (Io->Process == Process && !Io->IsOpenOrClose && Skip-- == 0)
-            return Io;
-    }
-    return NULL;
+    return Io->Process == Process && !Io->IsOpenOrClose;
 }
 
-/* In the order in which they were sent; what has ended meanwhile is skipped or cancelled in vain. */
+/* Those of a process, referenced, in the order in which they were sent. */
+static SIM_IO **AllOf(const SIM_PROCESS *Process, ULONG *Count)
+{
+    PLIST_ENTRY Entry;
+    SIM_IO **All;
+
+    *Count = 0;
+    SimLock();
+    All = calloc(Process->Outstanding + 1, sizeof(SIM_IO *));
+    for (Entry = Machine.Ios.Flink; Entry != &Machine.Ios; Entry = Entry->Flink) {
+        SIM_IO *Io = CONTAINING_RECORD(Entry, SIM_IO, Link);
+        if (IsOf(Io, Process)) {
+            Reference(Io);
+            All[(*Count)++] = Io;
+        }
+    }
+    SimUnlock();
+    return All;
+}
+
+/* In any order: NT ends threads in any order, each of which cancels its own. What has ended meanwhile is
+ * cancelled in vain. */
 VOID IrpCancelAllOf(SIM_PROCESS *Process)
 {
-    SIM_IO *All[4096];
-    ULONG Count = 0, Index;
+    ULONG Count;
+    SIM_IO **All = AllOf(Process, &Count);
 
-    SimLock();
-    while (Count < RTL_NUMBER_OF(All) && (All[Count] = FirstOf(Process, Count)) != NULL)
-        Count++;
-    for (Index = 0; Index < Count; Index++)
-        Reference(All[Index]);
-    SimUnlock();
-    for (Index = 0; Index < Count; Index++) {
+    while (Count != 0) {
+        ULONG Index = SimRandomBelow(Count);
         SimCancel(All[Index]);
         Dereference(All[Index]);
+        All[Index] = All[--Count];
     }
+    free(All);
 }
 
 /* -- what a test asks -------------------------------------------------------------------------- */
@@ -647,6 +678,18 @@ static BOOLEAN NoneLeft(PVOID Context)
 VOID SimWaitForAll(VOID)
 {
     SimBlock(NoneLeft, NULL, MAXULONG64);
+}
+
+/* Whatever the reason is that nothing goes on, these may be it. */
+VOID IrpPrintPending(VOID)
+{
+    PLIST_ENTRY Entry;
+    ULONG Count = 0;
+
+    for (Entry = Machine.Ios.Flink; Entry != &Machine.Ios && Count < 8;
+         Entry = Entry->Flink, Count++)
+        StackPrint("an IRP that is not completed was sent at:",
+                   &CONTAINING_RECORD(Entry, SIM_IO, Link)->Sent);
 }
 
 VOID IrpCheckNoneLeft(VOID)

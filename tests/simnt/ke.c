@@ -61,6 +61,7 @@ VOID KeAcquireSpinLock(PKSPIN_LOCK Lock, PKIRQL OldIrql)
     SimSelf->Irql = DISPATCH_LEVEL;
     Take(Lock);
     SimSelf->Lock = Lock;
+    SimSelf->LockIrql = *OldIrql;
     Lock->Holder = SimSelf;
     if (SIM_STACKS)
         StackCapture((STACK *)Lock->Where);
@@ -72,8 +73,9 @@ VOID KeReleaseSpinLock(PKSPIN_LOCK Lock, KIRQL OldIrql)
     SIM_CALL(DISPATCH_LEVEL);
     if (SimSelf->Lock != Lock || Lock->Holder != SimSelf)
         SimStop("a spin lock is released by a thread that does not hold it");
-    if (OldIrql > DISPATCH_LEVEL)
-        SimStop("a spin lock is released to IRQL %u", OldIrql);
+    if (OldIrql != SimSelf->LockIrql)
+        SimStop("a spin lock is released to IRQL %u; it was acquired at %u", OldIrql,
+                SimSelf->LockIrql);
     SimSelf->Lock = NULL;
     Lock->Holder = NULL;
     __atomic_store_n(&Lock->Held, 0, __ATOMIC_RELEASE);

@@ -87,6 +87,8 @@ static VOID CheckNothingLeft(VOID)
 VOID SimShutDown(VOID)
 {
     if (Machine.State != DRIVER_GONE)
+        IrpCheckNoneLeft();
+    if (Machine.State != DRIVER_GONE)
         SimStop("the test has left the driver loaded");
     IrpShutDown();
     IoShutDown();

@@ -127,6 +127,7 @@ static VOID Deadlock(VOID)
             StackPrint("waits at:", &Thread->Waits);
         }
     }
+    IrpPrintPending();
     SimStop("deadlock: every thread waits, and none for a time");
 }
 
@@ -215,6 +216,12 @@ static struct timespec HostDeadline(UINT64 Us)
     return Until;
 }
 
+static VOID Hang(VOID)
+{
+    IrpPrintPending();
+    SimStop("hang: nothing has come in %d seconds", HANG_SECONDS);
+}
+
 static BOOLEAN BlockFreeLocked(BOOLEAN (*Ready)(PVOID Context), PVOID Context, UINT64 Timeout)
 {
     UINT64 Start = HostUs(), Limit = Timeout == MAXULONG64 ? MAXULONG64 : Timeout / SPEED;
@@ -227,7 +234,7 @@ static BOOLEAN BlockFreeLocked(BOOLEAN (*Ready)(PVOID Context), PVOID Context, U
         if (Waited >= Limit)
             break;
         if (Limit == MAXULONG64 && Waited > HANG_SECONDS * 1000000u && !SimSelf->IsSystem)
-            SimStop("hang: nothing has come in %d seconds", HANG_SECONDS);
+            Hang();
         Until = HostDeadline(min(Limit - Waited, 100000u));
         pthread_cond_timedwait(&Changed, &Lock, &Until);
     }
