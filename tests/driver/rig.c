@@ -304,6 +304,33 @@ VOID RigMount(RIG_SERVER *Server, ULONG64 Size, RIG_DISK *Disk)
     CHECK_EQ(RigGiveArena(Disk), STATUS_SUCCESS);
 }
 
+NTSTATUS RigAttachOnly(SIM_FILE *Control, ULONG64 Id, ULONG64 Size, RIG_DISK *Disk)
+{
+    struct cm_attach Attach = {.abi_version = CM_ABI_VERSION, .disk_id = Id, .size = Size};
+    struct cm_attached Attached;
+    NTSTATUS Status = SimFinish(
+        SimIoctl(Control, CM_IOCTL_ATTACH, &Attach, sizeof(Attach), &Attached, sizeof(Attached)),
+        NULL);
+
+    memset(Disk, 0, sizeof(*Disk));
+    if (!NT_SUCCESS(Status))
+        return Status;
+    Disk->Control = Control;
+    Disk->Id = Attached.disk_id;
+    Disk->Depth = Attached.queue_depth;
+    Disk->SlotSize = Attached.slot_size;
+    Disk->ArenaSize = Attached.arena_size;
+    snprintf(Disk->Name, sizeof(Disk->Name), "%s%u", CM_DISK_DEVICE_PREFIX, Attached.number);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS RigAttach(SIM_FILE *Control, ULONG64 Id, ULONG64 Size, RIG_DISK *Disk)
+{
+    NTSTATUS Status = RigAttachOnly(Control, Id, Size, Disk);
+
+    return NT_SUCCESS(Status) ? RigGiveArena(Disk) : Status;
+}
+
 VOID RigForget(RIG_DISK *Disk)
 {
     if (Disk->Lend != NULL) {
@@ -331,6 +358,14 @@ NTSTATUS RigStats(SIM_FILE *Control, ULONG64 Id, struct cm_stats *Stats)
     struct cm_stats_of Of = {.disk_id = Id};
 
     return SimFinish(SimIoctl(Control, CM_IOCTL_STATS, &Of, sizeof(Of), Stats, sizeof(*Stats)),
+                     NULL);
+}
+
+NTSTATUS RigHealth(SIM_FILE *Control, ULONG64 Id, struct cm_health *Health)
+{
+    struct cm_health_of Of = {.disk_id = Id};
+
+    return SimFinish(SimIoctl(Control, CM_IOCTL_HEALTH, &Of, sizeof(Of), Health, sizeof(*Health)),
                      NULL);
 }
 
@@ -388,7 +423,7 @@ PUCHAR RigSlot(const RIG_DISK *Disk, ULONG64 Tag)
 }
 
 /* Do what a request asks for; the reply to it. */
-static struct cm_reply Perform(RIG_DISK *Disk, const struct cm_request *Request, PUCHAR Image)
+struct cm_reply RigPerform(RIG_DISK *Disk, const struct cm_request *Request, PUCHAR Image)
 {
     struct cm_reply Reply = {.tag = Request->tag, .status = CM_STATUS_OK};
 
@@ -405,7 +440,7 @@ static struct cm_reply Perform(RIG_DISK *Disk, const struct cm_request *Request,
 
 NTSTATUS RigAnswer(RIG_DISK *Disk, const struct cm_request *Request, PUCHAR Image)
 {
-    struct cm_reply Reply = Perform(Disk, Request, Image);
+    struct cm_reply Reply = RigPerform(Disk, Request, Image);
 
     return RigReply(Disk, Reply.tag, Reply.status, Reply.length);
 }
@@ -424,7 +459,7 @@ VOID RigServe(PVOID Context)
         Replies = Exchange->Out.Head.request_count;
         for (Index = 0; Index < Replies; Index++)
             Exchange->In.Replies[Index] =
-                Perform(Service->Disk, &Exchange->Out.Requests[Index], Service->Image);
+                RigPerform(Service->Disk, &Exchange->Out.Requests[Index], Service->Image);
         Service->Served += Replies;
     }
     free(Exchange);

@@ -92,6 +92,10 @@ NTSTATUS RigMountOnly(SIM_FILE *Control, const struct cm_mount *Mount, RIG_DISK 
 NTSTATUS RigGiveArena(RIG_DISK *Disk);                           /* in the way of the system */
 VOID RigMount(RIG_SERVER *Server, ULONG64 Size, RIG_DISK *Disk); /* all of it; must succeed */
 
+/* ATTACH, and all that follows: another server takes the disk over. */
+NTSTATUS RigAttachOnly(SIM_FILE *Control, ULONG64 Id, ULONG64 Size, RIG_DISK *Disk);
+NTSTATUS RigAttach(SIM_FILE *Control, ULONG64 Id, ULONG64 Size, RIG_DISK *Disk);
+
 /* Give back what a disk had on the server's side. It has been unmounted, or its server has gone. */
 VOID RigForget(RIG_DISK *Disk);
 
@@ -101,6 +105,7 @@ NTSTATUS RigIoctl(SIM_FILE *File, ULONG Code, const VOID *In, ULONG InLength, PV
 
 NTSTATUS RigUnmount(SIM_FILE *Control, ULONG64 Id, ULONG Flags);
 NTSTATUS RigStats(SIM_FILE *Control, ULONG64 Id, struct cm_stats *Stats);
+NTSTATUS RigHealth(SIM_FILE *Control, ULONG64 Id, struct cm_health *Health);
 VOID RigCheckSums(SIM_FILE *Control, ULONG64 Id); /* requests = completed + failed + ... */
 
 /* -- exchanges --------------------------------------------------------------------------------- */
@@ -131,7 +136,9 @@ ULONG RigFetch(RIG_DISK *Disk, struct cm_request *Requests, ULONG Max);
 /* One NO_WAIT exchange with one reply and no room. */
 NTSTATUS RigReply(RIG_DISK *Disk, ULONG64 Tag, ULONG Status, ULONG Length);
 
-/* As a server does that is well: the data of a READ is taken from, that of a WRITE put into Image. */
+/* As a server does that is well: the data of a READ is taken from, that of a WRITE put into Image. Perform
+ * gives the reply that Answer sends. */
+struct cm_reply RigPerform(RIG_DISK *Disk, const struct cm_request *Request, PUCHAR Image);
 NTSTATUS RigAnswer(RIG_DISK *Disk, const struct cm_request *Request, PUCHAR Image);
 
 PUCHAR RigSlot(const RIG_DISK *Disk, ULONG64 Tag);
