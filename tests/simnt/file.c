@@ -242,6 +242,21 @@ NTSTATUS SimMountFileSystem(const char *Name)
     return STATUS_SUCCESS;
 }
 
+static VOID LetGo(SIM_DEVICE *Device)
+{
+    Device->FileSystem = FALSE;
+    Device->VpbMemory.Flags &= (USHORT)~VPB_MOUNTED;
+    IoDereferenceDevice(Device, TRUE);
+}
+
+VOID SimUnmountFileSystem(const char *Name)
+{
+    SIM_DEVICE *Device = IoFindDevice(Name);
+
+    if (Device != NULL && Device->FileSystem)
+        LetGo(Device);
+}
+
 BOOLEAN SimFileSystemIsMounted(const char *Name)
 {
     SIM_DEVICE *Device = IoFindDevice(Name);
@@ -309,10 +324,8 @@ NTSTATUS ZwFsControlFile(HANDLE Handle, HANDLE Event, PVOID ApcRoutine, PVOID Ap
     SIM_CALL(PASSIVE_LEVEL);
     IoStatus->Status = STATUS_INVALID_DEVICE_REQUEST;
     if (Code == FSCTL_DISMOUNT_VOLUME && Device->FileSystem) {
-        Device->FileSystem = FALSE;
-        Device->VpbMemory.Flags &= (USHORT)~VPB_MOUNTED;
         IoStatus->Status = STATUS_SUCCESS;
-        IoDereferenceDevice(Device, TRUE);
+        LetGo(Device);
     }
     return IoStatus->Status;
 }

@@ -154,6 +154,7 @@ VOID SimWaitForAll(VOID);
  * mounted it keeps the device from being deleted, as all do. */
 NTSTATUS SimMountFileSystem(const char *DeviceName);
 BOOLEAN SimFileSystemIsMounted(const char *DeviceName);
+VOID SimUnmountFileSystem(const char *DeviceName); /* it lets go by itself, if it is mounted */
 
 /* -- counters ---------------------------------------------------------------------------------- */
 

@@ -61,7 +61,7 @@ static VOID PrintWhere(VOID)
     StackPrint("this thread:", &Here);
 }
 
-static VOID __attribute__((noreturn))
+static VOID __attribute__((noreturn, format(printf, 3, 0)))
 Die(const char *Title, const STACK *Other, const char *Format, va_list Arguments)
 {
     static int Dying;
