@@ -3,6 +3,7 @@
  * cmd_mount.c - `coremnt mount`: serve an image as a new disk.
  */
 #include <stdio.h>
+#include <strings.h>
 
 #include "abi/coremnt_abi.h"
 #include "cli/cli.h"
@@ -30,6 +31,41 @@ static int open_image(const struct request *request, struct cm_image **image)
     return error;
 }
 
+/*
+ * Nobody has the image of a held disk open, so nothing else would keep it from being mounted a second
+ * time. The next server of that disk would then find it changed under the file system.
+ */
+static int refuse_held(const struct request *request, const char *full)
+{
+    struct cm_disk_info *disks;
+    struct cm_health health;
+    char id[24];
+    uint32_t count;
+    uint32_t i;
+    int error = 0;
+
+    if (cm_list(&disks, &count) != 0)
+        return 0; /* the mount will say why */
+    for (i = 0; i < count && error == 0; i++) {
+        const char *name = disks[i].mount_point;
+
+        snprintf(id, sizeof(id), "%llu", (unsigned long long)disks[i].id);
+        if (name[0] == '\0')
+            name = id;
+        if (strcasecmp(disks[i].image_name, full) != 0 || cm_get_health(id, &health) != 0 ||
+            health.state != CM_HEALTH_HELD ||
+            (disks[i].read_only && (request->open.flags & CM_OPEN_READ_ONLY) != 0))
+            continue;
+        error = cm_fail(CM_EBUSY,
+                        "%s is the image of %s, which has lost its server and is held. Take that "
+                        "over with \"coremnt attach %s\", or remove it with \"coremnt unmount %s "
+                        "--force\".",
+                        request->spec, name, name, name);
+    }
+    cm_free(disks);
+    return error;
+}
+
 /* The driver keeps the full name, so that `attach` finds the image from any folder. */
 static int run_request(struct request *request)
 {
@@ -42,7 +78,9 @@ static int run_request(struct request *request)
         return cli_fail(error);
     if (cm_image_full_spec(request->spec, full, sizeof(full)) == 0)
         request->mount.image_name = full;
-    error = cm_disk_mount(image, &request->mount, &disk);
+    error = refuse_held(request, request->mount.image_name);
+    if (error == 0)
+        error = cm_disk_mount(image, &request->mount, &disk);
     return serving_run(request->spec, image, error, disk, "mounted as");
 }
 

@@ -85,6 +85,26 @@ static int refuse_volatile(const struct cm_image *image, const char *sentence)
     return cm_image_is_volatile(image) ? cm_fail(CM_ENOTSUP, "%s", sentence) : 0;
 }
 
+/* A letter that is in use because its disk has lost its server: choosing another one is not what
+ * the user wants. */
+static int fail_letter(HANDLE control, const char *letter, int error)
+{
+    struct cm_list_entry entry;
+    struct cm_health health;
+    char reason[512];
+    char dead_letter;
+
+    snprintf(reason, sizeof(reason), "%s", cm_last_error());
+    if (cm_list_find(control, letter, &entry, &dead_letter) != 0 ||
+        cm_health_ask(control, entry.disk_id, &health) != 0 || health.state != CM_HEALTH_HELD)
+        return cm_fail(error, "%s", reason);
+    return cm_fail(
+        error,
+        "%s is a disk that has lost its server and is held for another %u s. Take it over "
+        "with \"coremnt attach %s\", or remove it with \"coremnt unmount %s --force\".",
+        letter, (unsigned)(health.hold_left_ms / 1000u), letter, letter);
+}
+
 /* The letter asked for, '\0' for any; refused early, before anything has been made. */
 static int wanted_letter(const struct cm_disk_options *options, char *letter)
 {
@@ -95,11 +115,15 @@ static int wanted_letter(const struct cm_disk_options *options, char *letter)
     if (error != 0)
         return error;
     cm_list_remove_dead_letters(control);
+    if (options->mount_point != NULL && options->mount_point[0] != '\0') {
+        error = cm_letter_parse(options->mount_point, letter);
+        if (error == 0)
+            error = cm_letter_check(*letter);
+        if (error == CM_EBUSY)
+            error = fail_letter(control, options->mount_point, error);
+    }
     CloseHandle(control);
-    if (options->mount_point == NULL || options->mount_point[0] == '\0')
-        return 0;
-    error = cm_letter_parse(options->mount_point, letter);
-    return error != 0 ? error : cm_letter_check(*letter);
+    return error;
 }
 
 static int give_letter(struct cm_disk *disk, const struct cm_disk_options *options, char wanted)

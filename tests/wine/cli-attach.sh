@@ -122,6 +122,11 @@ refused() {
 
     mount_disk disk.img Z: --hold 60
     kill_server
+    cp disk.img other.img
+    expect_failure $in_use 'Z: is a disk that has lost its server.*coremnt attach Z:' \
+        coremnt mount other.img Z:
+    expect_failure $in_use 'the image of Z:, which has lost its server.*coremnt attach Z:' \
+        coremnt mount disk.img Y:
     cp disk.img larger.img
     truncate -s $((size + 4096)) larger.img
     expect_failure $usage "cannot be the image of Z:.*$((size + 4096)).*$size" coremnt attach Z: larger.img
