@@ -157,6 +157,7 @@ static VOID FreeFile(SIM_FILE *File)
     RemoveEntryList(&File->Link);
     SimUnlock();
     SimChanged();
+    SIM_UNPOISON(&File->Object, sizeof(File->Object));
     free(File);
     IoDereferenceDevice(Device, TRUE);
 }
@@ -187,8 +188,17 @@ static VOID SendClose(PVOID Context)
 {
     SIM_FILE *File = Context;
 
+    BOOLEAN Last;
+
     IrpSendAndWait(File, IRP_MJ_CLOSE);
-    FreeFile(File);
+    SimLock();
+    File->Closed = TRUE;
+    Last = File->Outstanding == 0;
+    if (!Last) /* Wine: ours stays for what is pended, the driver's is gone */
+        SIM_POISON(&File->Object, sizeof(File->Object));
+    SimUnlock();
+    if (Last)
+        FreeFile(File);
 }
 
 VOID SimClose(SIM_FILE *File)
@@ -209,15 +219,18 @@ VOID SimClose(SIM_FILE *File)
 
 VOID FileIoEnded(SIM_FILE *File)
 {
-    BOOLEAN Last;
+    BOOLEAN Last, Closed;
 
     SimLock();
     Last = --File->Outstanding == 0 && File->HandleClosed && !File->CloseSent;
     if (Last)
         File->CloseSent = TRUE;
+    Closed = File->Outstanding == 0 && File->Closed;
     SimUnlock();
     if (Last)
         IoDefer(SendClose, File);
+    if (Closed)
+        FreeFile(File);
 }
 
 VOID FileCheckNoneLeft(VOID)

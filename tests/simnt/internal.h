@@ -185,6 +185,7 @@ struct SIM_FILE {
     ULONG Outstanding;    /* P: SimLock: I/O under way on it */
     BOOLEAN HandleClosed; /* P: SimLock */
     BOOLEAN CloseSent;    /* P: SimLock */
+    BOOLEAN Closed;       /* P: SimLock: CLOSE is over */
     WCHAR NameBuffer[64];
 };
 
