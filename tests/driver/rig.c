@@ -491,25 +491,31 @@ SIM_IO *RigTrim(SIM_FILE *File, const DEVICE_DATA_SET_RANGE *Ranges, ULONG Count
                     In.Set.DataSetRangesOffset + In.Set.DataSetRangesLength, NULL, 0);
 }
 
-static UCHAR FillByte(SIZE_T At, ULONG64 Seed)
+static ULONG64 FillWord(SIZE_T At, ULONG64 Seed)
 {
-    return (UCHAR)((Seed * 131 + At) * 0x9E3779B97F4A7C15u >> 56);
+    ULONG64 Word = (Seed * 131 + At + 1) * 0x9E3779B97F4A7C15u;
+
+    return Word ^ Word >> 29;
 }
 
 VOID RigFill(PUCHAR Data, SIZE_T Length, ULONG64 Seed)
 {
-    SIZE_T Index;
+    SIZE_T At;
 
-    for (Index = 0; Index < Length; Index++)
-        Data[Index] = FillByte(Index, Seed);
+    for (At = 0; At < Length; At += sizeof(ULONG64)) {
+        ULONG64 Word = FillWord(At, Seed);
+        memcpy(Data + At, &Word, min(Length - At, sizeof(Word)));
+    }
 }
 
 BOOLEAN RigIsFilled(const UCHAR *Data, SIZE_T Length, ULONG64 Seed)
 {
-    SIZE_T Index;
+    SIZE_T At;
 
-    for (Index = 0; Index < Length; Index++)
-        if (Data[Index] != FillByte(Index, Seed))
+    for (At = 0; At < Length; At += sizeof(ULONG64)) {
+        ULONG64 Word = FillWord(At, Seed);
+        if (memcmp(Data + At, &Word, min(Length - At, sizeof(Word))) != 0)
             return FALSE;
+    }
     return TRUE;
 }
