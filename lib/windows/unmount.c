@@ -41,7 +41,7 @@
 #define FORCED_LOCK_TRIES 5u
 #define FORCED_STEPS_MS 3000u /* all steps on the volume */
 #define FORCED_GRACE_MS 250u  /* and the cancelling of the one that took the time */
-#define FORCED_TOTAL_MS 4000u
+#define FORCED_TOTAL_MS 3750u
 #define FORCED_BROADCAST_MS 200u /* at least */
 
 struct unmount {
