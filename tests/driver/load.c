@@ -111,6 +111,7 @@ static VOID Count(LOAD_CLIENT *Client, const REQUEST *Request, NTSTATUS Status)
         Counts->Cancelled++;
     } else if (!NT_SUCCESS(Status)) {
         Counts->Failed++;
+        Counts->TimedOut += Status == STATUS_IO_TIMEOUT;
     } else {
         Counts->Completed++;
         Counts->Reads += Request->Op == CM_OP_READ;
@@ -129,7 +130,7 @@ static VOID CheckStatus(LOAD_CLIENT *Client, const REQUEST *Request, NTSTATUS St
 
     if (NT_SUCCESS(Status) || (Status == STATUS_CANCELLED && Request->Cancelled))
         return;
-    if (Status == STATUS_IO_TIMEOUT && Load->MayTimeOut)
+    if (Status == STATUS_IO_TIMEOUT && Load->HangRate != 0)
         return;
     if (Load->FailRate != 0 && (Status == STATUS_IO_DEVICE_ERROR || Status == STATUS_DISK_FULL))
         return;
@@ -340,6 +341,7 @@ VOID LoadCheckStats(LOAD *Load)
 
     for (Disk = 0; Disk < Load->Disks; Disk++) {
         LOAD_COUNTS Sum = {0};
+        struct cm_health Health;
         struct cm_stats Stats;
         for (Index = 0; Index < Load->Clients; Index++)
             if (Load->Client[Index].Disk == Disk)
@@ -357,6 +359,8 @@ VOID LoadCheckStats(LOAD *Load)
         CHECK_EQ(Stats.trims, Sum.Trims);
         CHECK_EQ(Stats.read_bytes, Sum.ReadBytes);
         CHECK_EQ(Stats.written_bytes, Sum.WrittenBytes);
+        CHECK_EQ(RigHealth(Load->Tool.Control, Load->Ids[Disk], &Health), STATUS_SUCCESS);
+        CHECK_EQ(Health.timed_out, Sum.TimedOut);
     }
 }
 
@@ -374,6 +378,10 @@ VOID LoadEnd(LOAD *Load)
     }
     if (Load->Host != NULL)
         LoadCloseHost(Load);
+    for (Index = 0; Index < Load->Disks && Load->Mount.hold_seconds != 0; Index++)
+        if (!Load->MayVanish)
+            CHECK_EQ(RigUnmount(Load->Tool.Control, Load->Ids[Index], CM_UNMOUNT_FORCE),
+                     STATUS_SUCCESS);
     RigStopServer(&Load->Tool);
     for (Index = 0; Index < Load->Disks; Index++)
         free(Load->Images[Index]);

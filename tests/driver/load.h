@@ -23,6 +23,7 @@ typedef struct LOAD LOAD;
 typedef struct LOAD_COUNTS {
     ULONG64 Sent, Completed, Failed, Cancelled;
     ULONG64 Reads, Writes, Flushes, Trims, ReadBytes, WrittenBytes;
+    ULONG64 TimedOut; /* of the failed */
 } LOAD_COUNTS;
 
 typedef struct LOAD_CLIENT {
@@ -52,13 +53,13 @@ typedef struct LOAD_HOST {
 struct LOAD {
     /* the test's choice */
     ULONG Clients, Disks, ThreadsPerDisk;
-    ULONG Batches;      /* of requests, for each client */
-    ULONG CancelRate;   /* of 1000 requests */
-    ULONG FailRate;     /* of 1000 requests, by the server */
-    ULONG NonsenseRate; /* of 1000 exchanges, one bad reply more */
-    ULONG KillRate;     /* of 1000 batches, the client's process */
-    BOOLEAN MayVanish;  /* disks may go: no error after that is one */
-    BOOLEAN MayTimeOut;
+    ULONG Batches;         /* of requests, for each client */
+    ULONG CancelRate;      /* of 1000 requests */
+    ULONG FailRate;        /* of 1000 requests, by the server */
+    ULONG NonsenseRate;    /* of 1000 exchanges, one bad reply more */
+    ULONG KillRate;        /* of 1000 batches, the client's process */
+    BOOLEAN MayVanish;     /* disks may go: no error after that is one */
+    ULONG HangRate;        /* of 1000 exchanges, the server sleeps for longer than the time-out */
     struct cm_mount Mount; /* size is set by LoadBegin */
 
     /* all that follows is not */
@@ -83,7 +84,7 @@ VOID LoadCheckStats(LOAD *Load); /* the driver's numbers are the clients' */
 VOID LoadEnd(LOAD *Load);        /* of what is left: the disks, the host, the clients */
 
 /* Servers. A host that dies leaves its exchanges, its handle and its memory to the system. */
-LOAD_HOST *LoadNewHost(LOAD *Load); /* attaches to the disks, and serves */
+LOAD_HOST *LoadNewHost(LOAD *Load); /* attaches to the disks, which are held, and serves */
 VOID LoadKillHost(LOAD *Load);      /* the process */
 VOID LoadCloseHost(LOAD *Load);     /* its handle, at once; then it ends by itself */
 

@@ -91,6 +91,8 @@ static SIM_IO *StartExchange(SERVICE *Service, BOOLEAN *Cancelled)
     ULONG Room = RIG_BATCH / 2 - Service->HeldCount;
     SIM_IO *Io;
 
+    if (SimRandomBelow(1000) < Service->Host->Load->HangRate)
+        SimSleepMs(1000 * Service->Host->Load->Mount.timeout_seconds + SimRandomBelow(1000));
     Room = min(Room, 1 + SimRandomBelow(8));
     Io = RigStartExchange(Service->Disk, &Service->Exchange, Replies, Flags, Room);
     *Cancelled = SimRandomBelow(8) == 0;
