@@ -12,6 +12,7 @@ set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 
 set(COREMNT_SANITIZE "" CACHE STRING "Sanitizers for native builds, e.g. address,undefined")
 option(COREMNT_COVERAGE "Count which lines of the driver its tests reach; see scripts/coverage")
+option(COREMNT_FUZZ "Build the fuzz targets, with clang; see fuzz/README.md")
 
 set(COREMNT_WARNINGS
   -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wpointer-arith -Wwrite-strings
