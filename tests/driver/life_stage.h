@@ -12,7 +12,7 @@ typedef struct STAGE {
     ULONG Op, Fragments, Length;
     RIG_SERVER Server, Tool;
     SIM_PROCESS *Client;
-    SIM_FILE *File;
+    SIM_FILE *File; /* NULL: the client has been killed */
     SIM_MEMORY *Memory;
     RIG_DISK Disk;
     SIM_IO *Io; /* the request */
