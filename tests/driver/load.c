@@ -51,6 +51,24 @@ static LONGLONG OffsetOf(const LOAD_CLIENT *Client, ULONG Sector)
     return (LONGLONG)(Region * LOAD_REGION + Sector) * LOAD_SECTOR;
 }
 
+/* As a file system does, now and then at DISPATCH_LEVEL; or taken back before the driver gets it. */
+static SIM_IO *ReadOrWrite(LOAD_CLIENT *Client, REQUEST *Request, UCHAR Major)
+{
+    SIM_REQUEST Send = {
+        .Major = Major,
+        .Offset = OffsetOf(Client, Request->First),
+        .Length = Request->Count * LOAD_SECTOR,
+        .Memory = Client->Memory,
+        .At = Request->First * LOAD_SECTOR,
+        .MdlLength = Request->Count * LOAD_SECTOR,
+        .Irql = SimRandomBelow(3) == 0 ? DISPATCH_LEVEL : PASSIVE_LEVEL,
+        .CancelFirst = SimRandomBelow(4000) < Client->Load->CancelRate,
+    };
+
+    Request->Cancelled = Send.CancelFirst;
+    return SimSend(Client->File, &Send);
+}
+
 static SIM_IO *Start(LOAD_CLIENT *Client, REQUEST *Request)
 {
     LONGLONG Offset = OffsetOf(Client, Request->First);
@@ -59,13 +77,13 @@ static SIM_IO *Start(LOAD_CLIENT *Client, REQUEST *Request)
 
     switch (Request->Op) {
     case CM_OP_READ:
-        return SimRead(Client->File, Offset, Client->Memory, At, Length);
+        return ReadOrWrite(Client, Request, IRP_MJ_READ);
     case CM_OP_WRITE:
         Request->Version = ++Client->Version;
         for (Index = 0; Index < Request->Count; Index++)
             FillSector(Client, Client->Memory->Address + At + Index * LOAD_SECTOR,
                        Request->First + Index, Request->Version);
-        return SimWrite(Client->File, Offset, Client->Memory, At, Length);
+        return ReadOrWrite(Client, Request, IRP_MJ_WRITE);
     case CM_OP_TRIM:
         Request->Version = 0;
         Ranges[0] = (DEVICE_DATA_SET_RANGE){Offset, LOAD_SECTOR};
