@@ -71,7 +71,9 @@ static VOID Lend(ATTACHMENT *Attachment, const struct cm_arena *Arena, ULONG Cod
         memset(Io, 0, sizeof(*Io));
         return;
     }
-    CHECK(!HadOne && (Flags & (ARENA_WRONG_SIZE | ARENA_WRONG_WAY | ARENA_UNALIGNED)) == 0);
+    CHECK((Flags & (ARENA_WRONG_SIZE | ARENA_WRONG_WAY | ARENA_UNALIGNED)) == 0);
+    /* Lost: it has become the arena of the next epoch of the same server. */
+    CHECK(!HadOne || MayBeLost(Attachment));
     Attachment->Disk->Served = TRUE;
     Io->Io = Sent;
 }
@@ -251,7 +253,9 @@ static VOID Ended(EXCHANGE *Exchange, NTSTATUS Status, BOOLEAN CancelAsked)
         Succeeded(Exchange);
         break;
     case STATUS_REQUEST_ABORTED:
-        CHECK(Exchange->HasBad || Exchange->HasOdd || Exchange->MayHaveBad);
+        /* Lost: its tags may have been sent to the next epoch of the same server. */
+        CHECK(Exchange->HasBad || Exchange->HasOdd || Exchange->MayHaveBad ||
+              MayBeLost(Attachment));
         break;
     case STATUS_NOT_FOUND:
         CHECK(Exchange->Foreign || MayBeLost(Attachment));
