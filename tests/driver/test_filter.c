@@ -334,23 +334,18 @@ static VOID FunctionsThatThereAreNotAreRefused(VOID)
     End(&Scene);
 }
 
-static VOID TryCode(SCENE *Scene, ULONG Code)
+/* With something to read and to write, or with nothing at all. */
+static VOID TryCode(SCENE *Scene, ULONG Code, BOOLEAN WithBuffers)
 {
     UCHAR In[64] = {0}, Out[64];
-    SIM_REQUEST Request = {
-        .Major = IRP_MJ_DEVICE_CONTROL,
-        .Code = Code,
-        .In = In,
-        .InLength = sizeof(In),
-        .Out = Out,
-        .OutLength = sizeof(Out),
-    };
-    ULONG Index;
+    ULONG Index, Length = WithBuffers ? sizeof(Out) : 0;
+    ULONG_PTR Done;
+    NTSTATUS Status;
 
     memset(Out, 0x5A, sizeof(Out));
-    TryRequest(Scene, &Request, STATUS_INVALID_DEVICE_REQUEST);
-    Request.InLength = Request.OutLength = 0;
-    TryRequest(Scene, &Request, STATUS_INVALID_DEVICE_REQUEST);
+    Status = RigIoctl(Scene->File, Code, In, Length, Out, Length, &Done);
+    if (Status != STATUS_INVALID_DEVICE_REQUEST || Done != 0)
+        SimStop("the unknown code 0x%x is answered with 0x%x", Code, (ULONG)Status);
     for (Index = 0; Index < sizeof(Out); Index++)
         CHECK_EQ(Out[Index], 0x5A);
 }
@@ -395,27 +390,30 @@ static VOID CodesThatADiskDoesNotKnowAreRefused(VOID)
     static const ULONG Types[] = {FILE_DEVICE_DISK, FILE_DEVICE_MASS_STORAGE,
                                   FILE_DEVICE_FILE_SYSTEM, 0x56, 0x4D};
     ULONG Type, Function, Index;
+    struct cm_stats Stats;
     SCENE Scene;
 
     BeginDefault(&Scene);
     for (Type = 0; Type < RTL_NUMBER_OF(Types); Type++) {
-        for (Function = 0; Function < 0x600; Function += Function < 0x40 ? 1 : 16) {
+        for (Function = 0; Function < 0x600; Function += Function < 0x40 ? 1 : 64) {
             for (Index = 0; Index < 16; Index += Function < 0x40 ? 1 : 5) {
                 ULONG Code = CTL_CODE(Types[Type], Function, Index & 3, Index >> 2);
                 if (!IsDiskIoctl(Code))
-                    TryCode(&Scene, Code);
+                    TryCode(&Scene, Code, (Function + Index) % 2 == 0);
             }
         }
     }
     for (Function = 0x800; Function < 0x80A; Function++)
-        TryCode(&Scene, CM_CTL_CODE(Function, CM_METHOD_BUFFERED));
-    TryCode(&Scene, CM_IOCTL_ARENA_LEND);
-    TryCode(&Scene, FSCTL_DISMOUNT_VOLUME);
+        TryCode(&Scene, CM_CTL_CODE(Function, CM_METHOD_BUFFERED), TRUE);
+    TryCode(&Scene, CM_IOCTL_ARENA_LEND, TRUE);
+    TryCode(&Scene, FSCTL_DISMOUNT_VOLUME, FALSE);
     for (Index = 0; Index < 300; Index++) {
         ULONG Code = (ULONG)SimRandom();
         if (!IsDiskIoctl(Code))
-            TryCode(&Scene, Code);
+            TryCode(&Scene, Code, TRUE);
     }
+    CHECK_EQ(RigStats(Scene.Server.Control, Scene.Disk.Id, &Stats), STATUS_SUCCESS);
+    CHECK_EQ(Stats.requests, 0);
     End(&Scene);
 }
 

@@ -332,7 +332,7 @@ static VOID GoodAndBadRepliesAreToldApart(VOID)
 }
 
 static const RIG_TEST Tests[] = {
-    RIG_TEST(GoodAndBadRepliesAreToldApart, 40),
+    RIG_TEST(GoodAndBadRepliesAreToldApart, 25),
 };
 
 int main(int Count, char **Arguments)
