@@ -34,6 +34,7 @@ typedef struct STORY {
     SIM_MEMORY *Memory;
     PUCHAR Image;
     ULONG Failures; /* steps that did not succeed */
+    char Name[40];  /* of the disk, also when it is gone */
 } STORY;
 
 /* A step is done, or has failed for want of resources and for no other reason. */
@@ -180,6 +181,13 @@ static VOID Reattach(STORY *Story)
     SimFreeIo(Io);
 }
 
+/* A disk that is held keeps its file system, and that the driver; and only where one thread runs at a time can the
+ * simulation say whether one is mounted. */
+static BOOLEAN HasFileSystem(const STORY *Story)
+{
+    return !SimIsWine() && RigIsSerial() && !(Story->Kill && Story->Hold != 0);
+}
+
 /* -- the story --------------------------------------------------------------------------------- */
 
 static VOID UseDisk(STORY *Story)
@@ -194,6 +202,18 @@ static VOID UseDisk(STORY *Story)
     if (Story->Hold != 0)
         Reattach(Story);
     SimClose(Story->File);
+    if (HasFileSystem(Story)) /* it stays mounted when the disk goes, and the driver takes it off */
+        CHECK_EQ(SimMountFileSystem(Story->Disk.Name), STATUS_SUCCESS);
+}
+
+/* When the driver could not do that, the file system lets go in its own time. */
+static VOID LetGoOfVolume(const STORY *Story)
+{
+    if (!HasFileSystem(Story))
+        return;
+    SimSleepMs(1000); /* until nobody has anything to do any more */
+    if (SimFileSystemIsMounted(Story->Name))
+        SimUnmountFileSystem(Story->Name);
 }
 
 static VOID EndDisk(STORY *Story)
@@ -224,8 +244,10 @@ static VOID Tell(STORY *Story)
         if (!MountDisk(Story)) {
             RigStopServer(&Story->Server);
         } else if (GiveArena(Story, &Story->Disk)) {
+            memcpy(Story->Name, Story->Disk.Name, sizeof(Story->Name));
             UseDisk(Story);
             EndDisk(Story);
+            LetGoOfVolume(Story);
         } else {
             SimStop("an arena cannot be had after 20 tries");
         }
