@@ -269,6 +269,39 @@ static VOID OnlyAHeldDiskIsTakenOver(VOID)
     End(&Scene);
 }
 
+static VOID AnAttachIsCheckedFirst(VOID)
+{
+    struct cm_attach Good, Bad;
+    struct cm_attached Attached;
+    SIM_FILE *Control;
+    ULONG Bit;
+    SCENE Scene;
+
+    Begin(&Scene, 600, 0);
+    KillServer(&Scene);
+    Control = Scene.Watcher.Control;
+    memset(&Good, 0, sizeof(Good));
+    Good.abi_version = CM_ABI_VERSION;
+    Good.disk_id = Scene.Id;
+    Good.size = SIZE_OF_DISK;
+    for (Bit = 0; Bit < 32; Bit++) {
+        Bad = Good;
+        Bad.flags = 1u << Bit;
+        CHECK_EQ(RigIoctl(Control, CM_IOCTL_ATTACH, &Bad, sizeof(Bad), &Attached, sizeof(Attached),
+                          NULL),
+                 STATUS_INVALID_PARAMETER);
+        Bad = Good;
+        Bad.abi_version ^= 1u << Bit;
+        CHECK_EQ(RigIoctl(Control, CM_IOCTL_ATTACH, &Bad, sizeof(Bad), &Attached, sizeof(Attached),
+                          NULL),
+                 STATUS_REVISION_MISMATCH);
+    }
+    CHECK_EQ(Health(&Scene).state, CM_HEALTH_HELD);
+    Follow(&Scene);
+    Unmount(&Scene);
+    End(&Scene);
+}
+
 /* A server that has attached and dies before it gives an arena leaves the disk held, as it was. */
 static VOID ServersMayFailToFollow(VOID)
 {
@@ -392,6 +425,7 @@ static const RIG_TEST Tests[] = {
     RIG_TEST(ACancelledWriteEndsWithItsServer, 3),
     RIG_TEST(RequestsOfAHeldDiskCanBeCancelled, 3),
     RIG_TEST(OnlyAHeldDiskIsTakenOver, 1),
+    RIG_TEST(AnAttachIsCheckedFirst, 1),
     RIG_TEST(ServersMayFailToFollow, 3),
     RIG_TEST(WhenTheTimeIsOverTheDiskGoes, 1),
     RIG_TEST(ADiskThatIsHeldIsUnmountedByForceOnly, 1),
