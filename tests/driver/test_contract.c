@@ -444,7 +444,7 @@ static VOID CheckNoFiller(const VOID *Out, SIZE_T Length)
 
 static VOID AnswersHoldNothingThatWasThereBefore(VOID)
 {
-    RIG_SERVER Server = RigStartServer();
+    RIG_SERVER Server;
     RIG_EXCHANGE Exchange = {.In = {{0}}};
     SIM_MEMORY *Memory = SimAllocate(8 * KIB);
     UCHAR Out[4096];
@@ -453,7 +453,11 @@ static VOID AnswersHoldNothingThatWasThereBefore(VOID)
     SIM_FILE *File;
     SIM_IO *Io;
 
+    SimSleepMs(300);
+    RigReload(); /* later, so that no part of an id is 0, and what is left of one shows */
+    Server = RigStartServer();
     RigMount(&Server, MIB, &Disk);
+    CHECK(Disk.Id >> 32 != 0);
     CHECK_EQ(RigIoctl(Server.Control, CM_IOCTL_VERSION, NULL, 0, Out, 16, &Done), STATUS_SUCCESS);
     CheckNoFiller(Out, Done);
     CHECK_EQ(RigIoctl(Server.Control, CM_IOCTL_STATS, &Disk.Id, 8, Out, 128, &Done),
@@ -470,6 +474,9 @@ static VOID AnswersHoldNothingThatWasThereBefore(VOID)
     Io = SimRead(File, 0, Memory, 0, 8 * KIB);
     CHECK_EQ(RigExchange(&Disk, &Exchange, 0, CM_EXCHANGE_NO_WAIT, 8), STATUS_SUCCESS);
     CHECK_EQ(Exchange.Out.Head.request_count, 2);
+    CHECK_EQ(Exchange.Out.Head.reserved, 0);
+    CHECK_EQ(Exchange.Out.Requests[0].reserved | Exchange.Out.Requests[1].reserved, 0);
+    CHECK_EQ(Exchange.Out.Requests[0].flags | Exchange.Out.Requests[1].flags, 0);
     CheckNoFiller(&Exchange.Out, 8 + 2 * sizeof(struct cm_request));
     CHECK_EQ(RigUnmount(Server.Control, Disk.Id, CM_UNMOUNT_FORCE), STATUS_SUCCESS);
     CHECK_EQ(SimFinish(Io, NULL), STATUS_NO_SUCH_DEVICE);
