@@ -458,7 +458,7 @@ DISK *DiskFindAnyOf(const SERVER *Server)
     return Found;
 }
 
-DISK *DiskFindNext(ULONG64 Id)
+DISK *DiskFindNext(ULONG64 From)
 {
     PLIST_ENTRY Entry;
     DISK *Next = NULL;
@@ -467,7 +467,7 @@ DISK *DiskFindNext(ULONG64 Id)
     KeAcquireSpinLock(&Driver.Lock, &Irql);
     for (Entry = Driver.Disks.Flink; Entry != &Driver.Disks; Entry = Entry->Flink) {
         DISK *Disk = CONTAINING_RECORD(Entry, DISK, Link);
-        if (Disk->Id > Id && (Next == NULL || Disk->Id < Next->Id))
+        if (Disk->Id >= From && (Next == NULL || Disk->Id < Next->Id))
             Next = Disk;
     }
     /* What is on the list has a reference for that. */

@@ -108,8 +108,8 @@ DISK *DiskFindServed(ULONG64 Id, const struct SERVER *Server, ULONG *Epoch) MUST
  * DISPATCH. */
 DISK *DiskFindAnyOf(const struct SERVER *Server) MUST_CHECK;
 
-/* The mounted disk with the smallest id beyond this one, referenced; NULL: none. IRQL: <= DISPATCH. */
-DISK *DiskFindNext(ULONG64 Id) MUST_CHECK;
+/* The mounted disk with the smallest id from this one on, referenced; NULL: none. IRQL: <= DISPATCH. */
+DISK *DiskFindNext(ULONG64 From) MUST_CHECK;
 
 /* The watchdog's look at a disk: whether it has been held, or a request been under way, for too long.
  * @return whether there is a reason to look again soon. IRQL: <= DISPATCH, no lock held. */

@@ -46,7 +46,9 @@ NTSTATUS QueuePark(struct DISK *Disk, ULONG Epoch, PIRP Irp)
         Status = STATUS_RETRY;
     } else {
         Irp->Tail.Overlay.DriverContext[0] = Disk;
-        IoMarkIrpPending(Irp);
+        /* Once: it may have been parked before, and then the I/O manager has looked at this mark. */
+        if ((IoGetCurrentIrpStackLocation(Irp)->Control & SL_PENDING_RETURNED) == 0)
+            IoMarkIrpPending(Irp);
         IoSetCancelRoutine(Irp, CancelExchange);
         Cancelled = Irp->Cancel && IoSetCancelRoutine(Irp, NULL) != NULL;
         if (!Cancelled)

@@ -25,11 +25,11 @@ static PVOID Thread;              /* const while it runs: referenced */
 static BOOLEAN LookAtAll(VOID)
 {
     BOOLEAN Again = FALSE;
-    ULONG64 Id = 0;
+    ULONG64 From = 0;
     DISK *Disk;
 
-    while ((Disk = DiskFindNext(Id)) != NULL) {
-        Id = Disk->Id;
+    while ((Disk = DiskFindNext(From)) != NULL) {
+        From = Disk->Id + 1;
         Again |= DiskWatch(Disk);
         DiskDereference(Disk);
     }
