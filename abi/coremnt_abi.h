@@ -277,7 +277,7 @@ struct cm_list_entry {
     uint32_t flags;       /* CM_MOUNT_* */
     uint32_t queue_depth;
     uint32_t slot_size; /* bytes */
-    uint32_t owner_pid; /* the process that serves it */
+    uint32_t owner_pid; /* the process that serves it; 0: none, it is held */
     uint16_t image_name[CM_IMAGE_NAME_UNITS];
 };
 
@@ -315,7 +315,8 @@ struct cm_stats {
  * belongs to this handle; it answers again once it has an arena (ARENA_MAP, ARENA_LEND). What has waited
  * is handed out, and what the server before had and did not answer is handed out once more, under new
  * tags: WRITE, TRIM and FLUSH may be done twice, which changes nothing. Tags, arena and exchanges of
- * the server before are of no use any more.
+ * the server before are of no use any more. Nothing of that server may still be writing to the image:
+ * who closes a handle, or attaches with the one that had the disk before, sees to it.
  *
  * The time for which a disk is held begins with each loss of its server. A disk that never had an
  * arena is not held.
