@@ -3,7 +3,7 @@
 # coverage.awk - holds gcov's counts (the lines that scripts/coverage makes of them) against the list of lines
 # that no test reaches; prints the table, and those lines with their reasons. Called by scripts/coverage.
 
-# The list: "FILE FUNCTION: TEXT", then the reason, indented.
+# The list: "FILE FUNCTION: TEXT", then the reason, indented; its first lines tell the rest.
 function read_reasons(    line, number, colon, names) {
     while ((getline line < reasons) > 0) {
         number++
@@ -14,16 +14,23 @@ function read_reasons(    line, number, colon, names) {
             reason[entries] = (reason[entries] == "" ? "" : reason[entries] " ") line
             continue
         }
+        sub(/^[?] +/, "?", line)
         colon = index(line, ": ")
         if (colon == 0 || split(substr(line, 1, colon - 1), names, " ") != 2) {
             complain(reasons ":" number ": not FILE FUNCTION: TEXT")
             continue
         }
         entries++
+        by_chance[entries] = sub(/^[?] */, "", names[1])
         where[entries] = reasons ":" number
         entry_file[entries] = "driver/" names[1]
         entry_function[entries] = names[2]
         entry_text[entries] = substr(line, colon + 2)
+        entry_turn[entries] = 0
+        if (match(entry_text[entries], / #[0-9]+$/)) {
+            entry_turn[entries] = substr(entry_text[entries], RSTART + 2) + 0
+            entry_text[entries] = substr(entry_text[entries], 1, RSTART - 1)
+        }
         reason[entries] = ""
     }
     close(reasons)
@@ -44,13 +51,21 @@ function read_source(file,    line, number) {
     close(file)
 }
 
-# The entry that names a line, or 0. TEXT is a part of the line, or "*" for all of the function.
-function entry_of(file, line, function_name,    i) {
-    for (i = 1; i <= entries; i++)
-        if (entry_file[i] == file && entry_function[i] == function_name &&
-            (entry_text[i] == "*" || index(text[file, line], entry_text[i])))
-            return i
-    return 0
+# A part of two letters at most, such as a brace, must be all of the line.
+function holds(line, part) {
+    return part == "*" || (length(part) > 2 ? index(line, part) > 0 : line == part)
+}
+
+# The entry that names a line, or 0. Lines come in their order.
+function entry_of(file, line, function_name,    i, found) {
+    for (i = 1; i <= entries; i++) {
+        if (entry_file[i] != file || entry_function[i] != function_name || !holds(text[file, line], entry_text[i]))
+            continue
+        turn[i]++
+        if (!found && (!entry_turn[i] || turn[i] == entry_turn[i]))
+            found = i
+    }
+    return found + 0
 }
 
 function percent(part, all) {
@@ -86,7 +101,7 @@ $1 == "L" {
     if ($5 > 0) {
         reached[$2]++
         all_reached++
-        if (entry)
+        if (entry && !by_chance[entry])
             complain(sprintf("%s:%d is reached, and named in %s: %s", $2, $3, where[entry], text[$2, $3]))
         if (branches && $7 < $6)
             one_way[++one_ways] = sprintf("%s:%d: %d of %d: %s", $2, $3, $7, $6, text[$2, $3])
