@@ -55,7 +55,7 @@ NTSTATUS DiskIoReadWrite(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Sta
     if (Irp->MdlAddress == NULL || MmGetMdlByteCount(Irp->MdlAddress) < Length)
         return STATUS_INVALID_PARAMETER;
     /* Done now so that copying, later and in another process, cannot fail. */
-    if (MmGetSystemAddressForMdlSafe(Irp->MdlAddress, NormalPagePriority) == NULL)
+    if (MmGetSystemAddressForMdlSafe(Irp->MdlAddress, MappingPriority) == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
     return DiskIoSubmit(Disk, Irp);
 }

@@ -232,7 +232,8 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath)
     Driver.Object = Object;
     Driver.IsWine = IsWine();
     KeInitializeEvent(&DeviceListFree, SynchronizationEvent, TRUE);
-    Driver.Generation = (ULONG)(Now.QuadPart >> 20); /* steps of 0.1 s */
+    /* Steps of 1.6 ms, in which nobody stops and starts a driver; never 0, so that no id is. */
+    Driver.Generation = max((ULONG)(Now.QuadPart >> 14), 1);
     KeInitializeSpinLock(&Driver.Lock);
     InitializeListHead(&Driver.Servers);
     InitializeListHead(&Driver.Disks);

@@ -532,7 +532,7 @@ static VOID AnIdOutOfDateNamesNothing(VOID)
     RigStopServer(&Server);
     RigForget(&Disk);
 
-    SimSleepMs(200); /* no stop and start on a machine takes less */
+    SimSleepMs(5); /* no stop and start on a machine takes less */
     RigReload();
     Server = RigStartServer();
     RigMount(&Server, MIB, &Disk);

@@ -9,7 +9,6 @@
 #include "rig.h"
 
 #define POOL_NX 512
-#define ARENA (32 * KIB) /* of the rig's disks */
 #define NO_EXECUTE 0x40000000u
 
 PVOID __real_ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag);
@@ -35,8 +34,7 @@ PVOID __wrap_MmGetSystemAddressForMdlSafe(PMDL Mdl, ULONG Priority)
     if (Watching && !Mdl->Mapped) {
         __atomic_add_fetch(&Mappings, 1, __ATOMIC_SEQ_CST);
         CHECK_EQ(Priority & 0xFFFF, NormalPagePriority);
-        if (!IsNew || Mdl->ByteCount == ARENA)
-            CHECK_EQ(Priority & ~0xFFFFu, IsNew ? NO_EXECUTE : 0);
+        CHECK_EQ(Priority & ~0xFFFFu, IsNew ? NO_EXECUTE : 0);
     }
     return __real_MmGetSystemAddressForMdlSafe(Mdl, Priority);
 }
