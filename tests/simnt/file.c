@@ -10,6 +10,9 @@
 
 #include "internal.h"
 
+/* Processes that were killed, and their files: a test's thread, dead in truth, may still be about to do I/O. */
+static LIST_ENTRY Dead = {&Dead, &Dead}, DeadFiles = {&DeadFiles, &DeadFiles}; /* P: SimLock */
+
 /* -- processes --------------------------------------------------------------------------------- */
 
 SIM_PROCESS *SimCreateProcess(BOOLEAN IsAdministrator)
@@ -65,14 +68,18 @@ static VOID FreeProcess(SIM_PROCESS *Process)
     MmUnmapViewsOf(Process);
     SimLock();
     RemoveEntryList(&Process->Link);
+    if (Process->Killed)
+        InsertTailList(&Dead, &Process->Link);
     SimUnlock();
-    free(Process);
+    if (!Process->Killed)
+        free(Process);
 }
 
 VOID SimEndProcess(SIM_PROCESS *Process)
 {
     SimBlock(HasNoIo, Process, MAXULONG64);
     SimBlock(HasNoFiles, Process, MAXULONG64); /* CLOSE may come a little later */
+    SIM_ACQUIRE(Process);
     FreeProcess(Process);
 }
 
@@ -80,6 +87,9 @@ VOID SimKill(SIM_PROCESS *Process)
 {
     SIM_FILE *File;
 
+    SimLock();
+    Process->Killed = TRUE;
+    SimUnlock();
     IrpCancelAllOf(Process);
     /* A process on NT cannot end before its requests have. On Wine it can. */
     if (!SimIsWine())
@@ -102,21 +112,19 @@ static ACCESS_MASK Specific(ACCESS_MASK Access)
     return Result;
 }
 
-static NTSTATUS MayOpen(const SIM_DEVICE *Device, const SIM_PROCESS *Process, ACCESS_MASK Access)
+static NTSTATUS OpenDevice(SIM_DEVICE *Device, const SIM_PROCESS *Process, ACCESS_MASK Access)
 {
-    if (!MachineAcceptsOpens() || Device->Deleted)
-        return STATUS_NO_SUCH_DEVICE;
-    if ((Device->Object.Flags & DO_DEVICE_INITIALIZING) != 0 && !SimIsWine())
-        return STATUS_NO_SUCH_DEVICE;
+    if (Device == NULL)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
     if (!SimIsWine() && !SeMayOpen(Device, Process == NULL || Process->IsAdministrator, Access))
         return STATUS_ACCESS_DENIED;
-    return STATUS_SUCCESS;
+    return IoOpenDevice(Device);
 }
 
 /* A device by name, and its file below it: "\Device\X\name" is "\name" on "\Device\X". */
 static SIM_DEVICE *FindDevice(const char *Name, const char **Below)
 {
-    SIM_DEVICE *Device = IoFindDevice(Name);
+    SIM_DEVICE *Device = IoFindDevice(Name, FALSE);
     const char *Slash = strrchr(Name, '\\');
     char Short[64];
 
@@ -126,7 +134,7 @@ static SIM_DEVICE *FindDevice(const char *Name, const char **Below)
     memcpy(Short, Name, (size_t)(Slash - Name));
     Short[Slash - Name] = '\0';
     *Below = Slash;
-    return IoFindDevice(Short);
+    return IoFindDevice(Short, FALSE);
 }
 
 static SIM_FILE *NewFile(SIM_DEVICE *Device, SIM_PROCESS *Process, ACCESS_MASK Access,
@@ -155,9 +163,15 @@ static VOID FreeFile(SIM_FILE *File)
 
     SimLock();
     RemoveEntryList(&File->Link);
+    if (File->Process != NULL && File->Process->Killed) {
+        InsertTailList(&DeadFiles, &File->Link);
+        SIM_POISON(&File->Object, sizeof(File->Object));
+        File = NULL;
+    }
     SimUnlock();
     SimChanged();
-    SIM_UNPOISON(&File->Object, sizeof(File->Object));
+    if (File != NULL)
+        SIM_UNPOISON(&File->Object, sizeof(File->Object));
     free(File);
     IoDereferenceDevice(Device, TRUE);
 }
@@ -169,10 +183,11 @@ SIM_FILE *SimOpen(SIM_PROCESS *Process, const char *Name, ACCESS_MASK Access, NT
     SIM_FILE *File;
 
     Access = Specific(Access);
-    *Status = Device != NULL ? MayOpen(Device, Process, Access) : STATUS_OBJECT_NAME_NOT_FOUND;
+    *Status = OpenDevice(Device, Process, Access);
+    if (Device != NULL)
+        IoDereferenceDevice(Device, FALSE); /* now by a handle, or not at all */
     if (!NT_SUCCESS(*Status))
         return NULL;
-    IoReferenceDevice(Device, TRUE);
     File = NewFile(Device, Process, Access, Below);
     *Status = IrpSendAndWait(File, IRP_MJ_CREATE);
     if (!NT_SUCCESS(*Status) && !SimIsWine()) {
@@ -187,10 +202,12 @@ SIM_FILE *SimOpen(SIM_PROCESS *Process, const char *Name, ACCESS_MASK Access, NT
 static VOID SendClose(PVOID Context)
 {
     SIM_FILE *File = Context;
-
     BOOLEAN Last;
 
+    SIM_ACQUIRE(File);
     IrpSendAndWait(File, IRP_MJ_CLOSE);
+    if (File->Process != NULL)
+        SIM_RELEASE(File->Process);
     SimLock();
     File->Closed = TRUE;
     Last = File->Outstanding == 0;
@@ -207,6 +224,7 @@ VOID SimClose(SIM_FILE *File)
 
     if (!SimIsWine())
         IrpSendAndWait(File, IRP_MJ_CLEANUP);
+    SIM_RELEASE(File);
     SimLock();
     File->HandleClosed = TRUE;
     Last = SimIsWine() || File->Outstanding == 0;
@@ -217,20 +235,35 @@ VOID SimClose(SIM_FILE *File)
         SendClose(File);
 }
 
-VOID FileIoEnded(SIM_FILE *File)
+FILE_END FileIoEndedLocked(SIM_FILE *File)
 {
-    BOOLEAN Last, Closed;
+    if (File->Outstanding != 0)
+        return FILE_GOES_ON;
+    if (File->Closed)
+        return FILE_FREE;
+    if (!File->HandleClosed || File->CloseSent)
+        return FILE_GOES_ON;
+    File->CloseSent = TRUE;
+    return FILE_SEND_CLOSE;
+}
 
-    SimLock();
-    Last = --File->Outstanding == 0 && File->HandleClosed && !File->CloseSent;
-    if (Last)
-        File->CloseSent = TRUE;
-    Closed = File->Outstanding == 0 && File->Closed;
-    SimUnlock();
-    if (Last)
+VOID FileEnd(SIM_FILE *File, FILE_END End)
+{
+    if (End == FILE_SEND_CLOSE)
         IoDefer(SendClose, File);
-    if (Closed)
+    if (End == FILE_FREE)
         FreeFile(File);
+}
+
+static VOID FreeDead(VOID)
+{
+    while (!IsListEmpty(&DeadFiles)) {
+        SIM_FILE *File = CONTAINING_RECORD(RemoveHeadList(&DeadFiles), SIM_FILE, Link);
+        SIM_UNPOISON(&File->Object, sizeof(File->Object));
+        free(File);
+    }
+    while (!IsListEmpty(&Dead))
+        free(CONTAINING_RECORD(RemoveHeadList(&Dead), SIM_PROCESS, Link));
 }
 
 VOID FileCheckNoneLeft(VOID)
@@ -239,42 +272,77 @@ VOID FileCheckNoneLeft(VOID)
         SimStop("the test has left a file open");
     if (!IsListEmpty(&Machine.Processes))
         SimStop("the test has left a process running");
+    FreeDead();
 }
 
 /* -- file systems ------------------------------------------------------------------------------ */
 
+/* Make it have a file system, or none. FALSE: so it was before. */
+static BOOLEAN SetFileSystem(SIM_DEVICE *Device, BOOLEAN FileSystem)
+{
+    BOOLEAN Before;
+
+    SimLock();
+    Before = Device->FileSystem;
+    Device->FileSystem = FileSystem;
+    if (FileSystem)
+        Device->VpbMemory.Flags |= VPB_MOUNTED;
+    else
+        Device->VpbMemory.Flags &= (USHORT)~VPB_MOUNTED;
+    SimUnlock();
+    return Before != FileSystem;
+}
+
 NTSTATUS SimMountFileSystem(const char *Name)
 {
-    SIM_DEVICE *Device = IoFindDevice(Name);
+    SIM_DEVICE *Device = IoFindDevice(Name, FALSE);
+    NTSTATUS Status;
 
-    if (Device == NULL || Device->FileSystem)
-        return STATUS_UNSUCCESSFUL;
-    IoReferenceDevice(Device, TRUE);
-    Device->FileSystem = TRUE;
-    Device->VpbMemory.Flags |= VPB_MOUNTED;
-    return STATUS_SUCCESS;
+    if (Device == NULL)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    Status = IoOpenDevice(Device);
+    if (NT_SUCCESS(Status) && !SetFileSystem(Device, TRUE)) {
+        Status = STATUS_UNSUCCESSFUL;
+        IoDereferenceDevice(Device, TRUE);
+    }
+    IoDereferenceDevice(Device, FALSE);
+    return Status;
 }
 
 static VOID LetGo(SIM_DEVICE *Device)
 {
-    Device->FileSystem = FALSE;
-    Device->VpbMemory.Flags &= (USHORT)~VPB_MOUNTED;
-    IoDereferenceDevice(Device, TRUE);
+    if (SetFileSystem(Device, FALSE))
+        IoDereferenceDevice(Device, TRUE);
 }
 
 VOID SimUnmountFileSystem(const char *Name)
 {
-    SIM_DEVICE *Device = IoFindDevice(Name);
+    SIM_DEVICE *Device = IoFindDevice(Name, TRUE);
 
-    if (Device != NULL && Device->FileSystem)
-        LetGo(Device);
+    if (Device == NULL)
+        return;
+    LetGo(Device);
+    IoDereferenceDevice(Device, FALSE);
+}
+
+static BOOLEAN HasFileSystem(const SIM_DEVICE *Device)
+{
+    BOOLEAN FileSystem;
+
+    SimLock();
+    FileSystem = Device->FileSystem;
+    SimUnlock();
+    return FileSystem;
 }
 
 BOOLEAN SimFileSystemIsMounted(const char *Name)
 {
-    SIM_DEVICE *Device = IoFindDevice(Name);
+    SIM_DEVICE *Device = IoFindDevice(Name, TRUE);
+    BOOLEAN Mounted = Device != NULL && HasFileSystem(Device);
 
-    return Device != NULL && Device->FileSystem;
+    if (Device != NULL)
+        IoDereferenceDevice(Device, FALSE);
+    return Mounted;
 }
 
 static NTSTATUS DeviceName(const UNICODE_STRING *Wide, char Name[64])
@@ -289,11 +357,26 @@ static NTSTATUS DeviceName(const UNICODE_STRING *Wide, char Name[64])
     return STATUS_SUCCESS;
 }
 
+/* STATUS_NOT_FOUND: there is no file system. */
+static NTSTATUS OpenVolume(const char *Name, ACCESS_MASK Access, PHANDLE Handle)
+{
+    SIM_DEVICE *Device = IoFindDevice(Name, FALSE);
+    NTSTATUS Status = STATUS_NOT_FOUND;
+
+    if (Device == NULL)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    if (HasFileSystem(Device))
+        Status = IoOpenDevice(Device);
+    if (NT_SUCCESS(Status))
+        *Handle = ObCreateHandle(HANDLE_VOLUME, Device, Access);
+    IoDereferenceDevice(Device, FALSE);
+    return Status;
+}
+
 /* Of a volume: of the file system's if one is mounted, else of the device. */
 NTSTATUS ZwOpenFile(PHANDLE Handle, ACCESS_MASK Access, POBJECT_ATTRIBUTES Attributes,
                     PIO_STATUS_BLOCK IoStatus, ULONG Share, ULONG Options)
 {
-    SIM_DEVICE *Device;
     NTSTATUS Status;
     SIM_FILE *File;
     char Name[64];
@@ -308,16 +391,13 @@ NTSTATUS ZwOpenFile(PHANDLE Handle, ACCESS_MASK Access, POBJECT_ATTRIBUTES Attri
     Status = DeviceName(Attributes->ObjectName, Name);
     if (!NT_SUCCESS(Status))
         return Status;
-    Device = IoFindDevice(Name);
-    IoStatus->Status = Status;
-    if (Device != NULL && Device->FileSystem && MachineAcceptsOpens() && !Device->Deleted) {
-        IoReferenceDevice(Device, TRUE);
-        *Handle = ObCreateHandle(HANDLE_VOLUME, Device, Access);
-        return STATUS_SUCCESS;
+    Status = OpenVolume(Name, Access, Handle);
+    if (Status == STATUS_NOT_FOUND) {
+        File = SimOpen(NULL, Name, Access, &Status);
+        if (File != NULL)
+            *Handle = ObCreateHandle(HANDLE_FILE, File, Access);
     }
-    File = SimOpen(NULL, Name, Access, &Status);
-    if (File != NULL)
-        *Handle = ObCreateHandle(HANDLE_FILE, File, Access);
+    IoStatus->Status = Status;
     return Status;
 }
 
@@ -336,7 +416,7 @@ NTSTATUS ZwFsControlFile(HANDLE Handle, HANDLE Event, PVOID ApcRoutine, PVOID Ap
     UNREFERENCED_PARAMETER(OutLength);
     SIM_CALL(PASSIVE_LEVEL);
     IoStatus->Status = STATUS_INVALID_DEVICE_REQUEST;
-    if (Code == FSCTL_DISMOUNT_VOLUME && Device->FileSystem) {
+    if (Code == FSCTL_DISMOUNT_VOLUME && HasFileSystem(Device)) {
         IoStatus->Status = STATUS_SUCCESS;
         LetGo(Device);
     }

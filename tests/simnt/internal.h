@@ -21,34 +21,37 @@ typedef struct STACK {
 typedef enum CONTEXT { IN_TEST, IN_LOAD, IN_DISPATCH, IN_CANCEL, IN_WORK_ITEM, IN_THREAD } CONTEXT;
 
 struct SIM_THREAD {
-    LIST_ENTRY Link; /* P: SimLock: Machine.Threads */
+    LIST_ENTRY Link;     /* P: SimLock: Machine.Threads */
+    LIST_ENTRY WaitLink; /* P: SimLock: free: of those that wait, while Ready */
     pthread_t Native;
     char Name[24];
     ULONG Id; /* by order of creation */
     UINT64 Random;
     VOID (*Run)(PVOID Context);
     PVOID Context;
-    BOOLEAN Exited;    /* P: SimLock */
-    BOOLEAN IsSystem;  /* made by PsCreateSystemThread */
-    KEVENT *ExitEvent; /* its object, for a system thread */
+    BOOLEAN Exited;   /* P: SimLock */
+    BOOLEAN IsSystem; /* made by PsCreateSystemThread */
+    uintptr_t StackBegin, StackEnd;
 
     /* the thread's own */
+    ULONG volatile InDriver; /* how often it is in code of the driver; atomic: others look at it */
+    SIM_COUNTERS Counters;   /* the same */
     KIRQL Irql;
     CONTEXT Doing;
-    ULONG LocksHeld;
     KSPIN_LOCK *Lock; /* the one that is held */
     BOOLEAN CancelLockHeld;
-    KIRQL CancelIrql;     /* at which the cancel lock was taken */
-    KIRQL LockIrql;       /* and the spin lock */
-    SIM_PROCESS *Process; /* current process; NULL: the system's */
-    jmp_buf *Exit;        /* where PsTerminateSystemThread goes */
+    KIRQL CancelIrql;      /* at which the cancel lock was taken */
+    KIRQL LockIrql;        /* and the spin lock */
+    const VOID *Published; /* Flags of the device it made last, see tsan.c */
+    SIM_PROCESS *Process;  /* current process; NULL: the system's */
+    jmp_buf *Exit;         /* where PsTerminateSystemThread goes */
 
     /* P: SimLock: what it waits for; NULL: it can run */
     BOOLEAN (*Ready)(PVOID Context);
     PVOID ReadyContext;
     UINT64 Deadline; /* us; 0: none */
     STACK Waits;
-    pthread_cond_t Turn; /* serial: it goes on */
+    pthread_cond_t Turn; /* it goes on */
 };
 
 extern __thread SIM_THREAD *SimSelf;
@@ -73,8 +76,7 @@ typedef struct MACHINE {
     ULONG NextProcess;
     LIST_ENTRY Threads, Devices, Links, Ios, Handles, Processes, Files, Pool, Views;
 
-    ULONG volatile InDriver; /* atomic: threads that run code of the driver */
-    SIM_COUNTERS Counters;   /* atomic each */
+    SIM_COUNTERS Counters; /* of threads that have ended, and of devices */
 } MACHINE;
 
 extern MACHINE Machine;
@@ -82,9 +84,19 @@ extern MACHINE Machine;
 /*
  * The one lock of the simulation itself, for its lists and for waiting. Never held while code of the driver
  * runs or a predicate of another lock is taken.
+ *
+ * The thread sanitizer sees neither the lock nor what happens under it: else every call into the simulated
+ * kernel would order the threads that make one, and hide what the driver itself does not order. Where the
+ * kernel does order two things, that is said by SIM_RELEASE before the first one's end and SIM_ACQUIRE at the
+ * second one's beginning, both outside the lock.
  */
 VOID SimLock(VOID);
 VOID SimUnlock(VOID);
+
+/* Other locks that are ours alone, in the same way; and a write under one that is to be seen. */
+VOID SimLockMutex(pthread_mutex_t *Mutex);
+VOID SimUnlockMutex(pthread_mutex_t *Mutex);
+VOID SimFillUnderLock(PVOID Memory, UCHAR Byte, SIZE_T Length);
 
 /* -- schedule.c -------------------------------------------------------------------------------- */
 
@@ -92,6 +104,8 @@ VOID ScheduleBoot(VOID); /* the calling thread becomes the machine's first */
 VOID ScheduleShutDown(VOID);
 UINT64 ScheduleNow(VOID); /* us of simulated time */
 VOID SimChanged(VOID);    /* something that somebody may wait for has happened */
+VOID SimChangedLocked(VOID);
+BOOLEAN NobodyIsInDriver(PVOID Unused); /* SimLock held: for SimBlock */
 
 /* Wait, with SimLock NOT held, until Ready, which is called with SimLock held. FALSE: the time is over.
  * Timeout in us; MAXULONG64: none. */
@@ -136,19 +150,23 @@ typedef struct SIM_DEVICE {
     LIST_ENTRY Link;
     WCHAR Name[64];
     ULONG Magic;
-    ULONG Handles;  /* P: SimLock: files on it, and a file system */
-    ULONG Pointers; /* P: SimLock: handles, work items, I/O, being there */
-    BOOLEAN Deleted;
-    BOOLEAN FileSystem; /* mounted on it */
+    ULONG Handles;      /* P: SimLock: files on it, and a file system */
+    ULONG Pointers;     /* P: SimLock: handles, work items, I/O, being there */
+    BOOLEAN Deleted;    /* P: SimLock */
+    BOOLEAN FileSystem; /* mounted on it; P: SimLock */
     VPB VpbMemory;
     BOOLEAN HasDacl;
     ULONG Dacl[64]; /* an ACL */
     STACK Created;
 } SIM_DEVICE;
 
-SIM_DEVICE *IoFindDevice(const char *Name); /* by device name or link; not referenced */
+/* By device name or link; referenced, not as by a handle. Deleted: also one that has lost its name by that. */
+SIM_DEVICE *IoFindDevice(const char *Name, BOOLEAN Deleted);
+NTSTATUS
+IoOpenDevice(SIM_DEVICE *Device); /* reference it as by a handle, unless it or the driver goes */
 VOID IoReferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle);
 VOID IoDereferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle); /* may delete it, and unload */
+BOOLEAN IoNobodyLetsGoLocked(VOID); /* no work item, no file will give a device back */
 VOID IoCheckNoneLeft(VOID);
 BOOLEAN IoNobodyUsesDevices(VOID); /* SimLock held */
 VOID IoBoot(VOID);                 /* worker threads */
@@ -172,7 +190,7 @@ struct EPROCESS {
     LIST_ENTRY Link;
     ULONG Id;
     BOOLEAN IsAdministrator;
-    BOOLEAN Killed;
+    BOOLEAN Killed;    /* P: SimLock: its threads do nothing any more */
     ULONG Outstanding; /* P: SimLock: I/O under way */
 };
 
@@ -189,7 +207,11 @@ struct SIM_FILE {
     WCHAR NameBuffer[64];
 };
 
-VOID FileIoEnded(SIM_FILE *File); /* one I/O less; SimLock not held */
+typedef enum FILE_END { FILE_GOES_ON, FILE_SEND_CLOSE, FILE_FREE } FILE_END;
+
+FILE_END
+FileIoEndedLocked(SIM_FILE *File); /* there is one I/O less; what FileEnd is to do by that */
+VOID FileEnd(SIM_FILE *File, FILE_END End); /* SimLock not held */
 VOID FileCheckNoneLeft(VOID);
 
 /* -- se.c, mm.c, ex.c, machine.c --------------------------------------------------------------- */
@@ -215,7 +237,7 @@ VOID SimLeaveDriver(CONTEXT Before);
 /* A handle or a device has gone: an unload that waits may go on, or be over. SimLock not held; waits. */
 VOID MachineLetGo(VOID);
 
-BOOLEAN MachineAcceptsOpens(VOID);
+BOOLEAN MachineAcceptsOpensLocked(VOID);
 
 /* The driver is there, and cannot be unloaded before SimLeaveDriver: counts it in. */
 BOOLEAN MachineEnterIfLoaded(CONTEXT Doing, CONTEXT *Before);
@@ -225,8 +247,11 @@ BOOLEAN MachineEnterIfLoaded(CONTEXT Doing, CONTEXT *Before);
 #define SIM_STACKS 1
 #endif
 
-#define COUNT(field) __atomic_add_fetch(&Machine.Counters.field, 1, __ATOMIC_RELAXED)
-#define UNCOUNT(field) __atomic_sub_fetch(&Machine.Counters.field, 1, __ATOMIC_RELAXED)
+/* By the thread, so that counting costs nothing; SimGetCounters adds up. */
+#define COUNT_BY(field, n)                                                                         \
+    __atomic_store_n(&SimSelf->Counters.field, SimSelf->Counters.field + (n), __ATOMIC_RELAXED)
+#define COUNT(field) COUNT_BY(field, 1u)
+#define UNCOUNT(field) COUNT_BY(field, -UINT64_C(1))
 
 /* Memory that must not be touched, for the address sanitizer. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -235,6 +260,14 @@ BOOLEAN MachineEnterIfLoaded(CONTEXT Doing, CONTEXT *Before);
 #if __has_feature(address_sanitizer)
 #define SIM_ASAN 1
 #endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define SIM_RELEASE(p) __tsan_release((PVOID)(p))
+#define SIM_ACQUIRE(p) __tsan_acquire((PVOID)(p))
+#else
+#define SIM_RELEASE(p) ((void)(p))
+#define SIM_ACQUIRE(p) ((void)(p))
 #endif
 #ifdef SIM_ASAN
 #include <sanitizer/asan_interface.h>

@@ -36,13 +36,14 @@ static BOOLEAN SameName(const WCHAR *A, const WCHAR *B)
     return *A == *B;
 }
 
-static SIM_DEVICE *FindDeviceLocked(const WCHAR *Name)
+/* Deleting takes the name away, on either system. */
+static SIM_DEVICE *FindDeviceLocked(const WCHAR *Name, BOOLEAN Deleted)
 {
     PLIST_ENTRY Entry;
 
     for (Entry = Machine.Devices.Flink; Entry != &Machine.Devices; Entry = Entry->Flink) {
         SIM_DEVICE *Device = CONTAINING_RECORD(Entry, SIM_DEVICE, Link);
-        if (SameName(Device->Name, Name) && !(SimIsWine() && Device->Deleted))
+        if (SameName(Device->Name, Name) && (Deleted || !Device->Deleted))
             return Device;
     }
     return NULL;
@@ -59,7 +60,7 @@ static SYMBOLIC_LINK *FindLinkLocked(const WCHAR *Name)
 }
 
 /* "\\.\X" is the link "\DosDevices\X". */
-SIM_DEVICE *IoFindDevice(const char *Name)
+SIM_DEVICE *IoFindDevice(const char *Name, BOOLEAN Deleted)
 {
     static const char Prefix[] = "\\DosDevices\\";
     WCHAR Wide[64] = {0};
@@ -76,7 +77,9 @@ SIM_DEVICE *IoFindDevice(const char *Name)
         Wide[Index] = (WCHAR)Full[Index];
     SimLock();
     Link = FindLinkLocked(Wide);
-    Device = FindDeviceLocked(Link != NULL ? Link->Target : Wide);
+    Device = FindDeviceLocked(Link != NULL ? Link->Target : Wide, Deleted);
+    if (Device != NULL)
+        Device->Pointers++;
     SimUnlock();
     return Device;
 }
@@ -167,7 +170,7 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT Driver, ULONG ExtensionSize, PUNICODE_STR
         return STATUS_INSUFFICIENT_RESOURCES;
     Device = NewDevice(Driver, ExtensionSize, Name, Type, Characteristics);
     SimLock();
-    Exists = FindDeviceLocked(Device->Name) != NULL;
+    Exists = FindDeviceLocked(Device->Name, FALSE) != NULL;
     if (!Exists) {
         InsertTailList(&Machine.Devices, &Device->Link);
         Machine.Counters.Devices++;
@@ -177,6 +180,7 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT Driver, ULONG ExtensionSize, PUNICODE_STR
         FreeDevice(Device);
         return STATUS_OBJECT_NAME_COLLISION;
     }
+    SimSelf->Published = (PVOID)(uintptr_t)&Device->Object.Flags;
     *Out = &Device->Object;
     return STATUS_SUCCESS;
 }
@@ -190,10 +194,32 @@ VOID IoReferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle)
     SimUnlock();
 }
 
+NTSTATUS IoOpenDevice(SIM_DEVICE *Device)
+{
+    NTSTATUS Status = STATUS_SUCCESS;
+
+    SimLock();
+    if (!MachineAcceptsOpensLocked() || Device->Deleted)
+        Status = STATUS_NO_SUCH_DEVICE;
+    if ((Device->Object.Flags & DO_DEVICE_INITIALIZING) != 0 && !SimIsWine())
+        Status = STATUS_NO_SUCH_DEVICE;
+    if (NT_SUCCESS(Status)) {
+        Device->Pointers++;
+        Device->Handles++;
+    }
+    SimUnlock();
+    SIM_ACQUIRE(&Machine.State);        /* DriverEntry was before */
+    SIM_ACQUIRE(&Device->Object.Flags); /* and what the driver did before it cleared the flag */
+    return Status;
+}
+
 VOID IoDereferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle)
 {
     BOOLEAN Last;
 
+    SIM_RELEASE(Device);
+    if (IsHandle)
+        SIM_RELEASE(&Machine.UnloadPending);
     SimLock();
     CheckDevice(Device);
     Device->Handles -= IsHandle;
@@ -203,8 +229,10 @@ VOID IoDereferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle)
         Machine.Counters.Devices--;
     }
     SimUnlock();
-    if (Last)
+    if (Last) {
+        SIM_ACQUIRE(Device);
         FreeDevice(Device);
+    }
     MachineLetGo();
 }
 
@@ -239,16 +267,32 @@ BOOLEAN IoNobodyUsesDevices(VOID)
     return TRUE;
 }
 
-VOID IoCheckNoneLeft(VOID)
+BOOLEAN IoNobodyLetsGoLocked(VOID)
+{
+    PLIST_ENTRY Entry;
+
+    for (Entry = Machine.Devices.Flink; Entry != &Machine.Devices; Entry = Entry->Flink) {
+        SIM_DEVICE *Device = CONTAINING_RECORD(Entry, SIM_DEVICE, Link);
+        if (Device->Deleted || Device->Pointers > 1)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static VOID CheckNoDeviceLeft(VOID)
 {
     PLIST_ENTRY Entry;
 
     for (Entry = Machine.Devices.Flink; Entry != &Machine.Devices; Entry = Entry->Flink) {
         SIM_DEVICE *Device = CONTAINING_RECORD(Entry, SIM_DEVICE, Link);
         /* On Wine files may outlive the driver. */
-        if (!SimIsWine() || !Device->Deleted)
+        if (!Device->Deleted)
             SimStopWith("created at:", &Device->Created, "leak: a device");
     }
+}
+
+static VOID CheckNoLinkLeft(VOID)
+{
     if (!IsListEmpty(&Machine.Links))
         SimStopWith(
             "created at:", &CONTAINING_RECORD(Machine.Links.Flink, SYMBOLIC_LINK, Link)->Created,
@@ -257,14 +301,17 @@ VOID IoCheckNoneLeft(VOID)
 
 /* -- work items -------------------------------------------------------------------------------- */
 
-struct IO_WORKITEM {
+typedef struct IO_WORKITEM {
+    LIST_ENTRY Link; /* P: SimLock: Items */
     SIM_DEVICE *Device;
-    BOOLEAN Queued;
-};
+    BOOLEAN Queued; /* P: SimLock: it may be freed or queued again when its routine begins */
+    STACK Allocated;
+} IO_WORKITEM;
 
 /* Something for a worker: a work item's routine, or a deferred one of ours (Device: NULL). */
 typedef struct WORK {
     LIST_ENTRY Link;
+    PIO_WORKITEM Item;
     SIM_DEVICE *Device;
     IO_WORKITEM_ROUTINE *Routine;
     VOID (*Deferred)(PVOID Context);
@@ -274,11 +321,12 @@ typedef struct WORK {
 static LIST_ENTRY Queue = {&Queue, &Queue}; /* P: SimLock */
 static ULONG Busy;                          /* P: SimLock: queued or being done */
 static BOOLEAN Ending;                      /* P: SimLock */
-static int volatile ItemsLeft;
+static LIST_ENTRY Items = {&Items, &Items}; /* P: SimLock */
 static SIM_THREAD *Workers[WORKERS];
 
 static VOID Push(WORK *Work)
 {
+    SIM_RELEASE(Work);
     SimLock();
     InsertTailList(&Queue, &Work->Link);
     Busy++;
@@ -295,6 +343,9 @@ static VOID Do(const WORK *Work)
         return;
     }
     Before = SimEnterDriver(IN_WORK_ITEM);
+    SimLock();
+    Work->Item->Queued = FALSE;
+    SimUnlock();
     Work->Routine(&Work->Device->Object, Work->Context);
     if (SimSelf->Irql != PASSIVE_LEVEL || SimSelf->Lock != NULL)
         SimStop("a work item returns at IRQL %u", SimSelf->Irql);
@@ -323,6 +374,7 @@ static VOID Worker(PVOID Context)
             return;
         if (Work == NULL)
             continue;
+        SIM_ACQUIRE(Work);
         SimPoint();
         Do(Work);
         free(Work);
@@ -364,8 +416,6 @@ VOID IoShutDown(VOID)
     SimChanged();
     for (Index = 0; Index < WORKERS; Index++)
         SimJoin(Workers[Index]);
-    if (ItemsLeft != 0)
-        SimStop("leak: %d work items", ItemsLeft);
 }
 
 VOID IoDefer(VOID (*Routine)(PVOID Context), PVOID Context)
@@ -377,6 +427,15 @@ VOID IoDefer(VOID (*Routine)(PVOID Context), PVOID Context)
     Push(Work);
 }
 
+VOID IoCheckNoneLeft(VOID)
+{
+    CheckNoDeviceLeft();
+    CheckNoLinkLeft();
+    if (!IsListEmpty(&Items))
+        SimStopWith("allocated at:", &CONTAINING_RECORD(Items.Flink, IO_WORKITEM, Link)->Allocated,
+                    "leak: a work item");
+}
+
 PIO_WORKITEM IoAllocateWorkItem(PDEVICE_OBJECT Device)
 {
     PIO_WORKITEM Item;
@@ -386,16 +445,22 @@ PIO_WORKITEM IoAllocateWorkItem(PDEVICE_OBJECT Device)
         return NULL;
     Item = calloc(1, sizeof(*Item));
     Item->Device = (SIM_DEVICE *)Device;
-    __atomic_add_fetch(&ItemsLeft, 1, __ATOMIC_SEQ_CST);
+    StackCapture(&Item->Allocated);
+    SimLock();
+    CheckDevice(Item->Device);
+    InsertTailList(&Items, &Item->Link);
+    SimUnlock();
     return Item;
 }
 
 VOID IoFreeWorkItem(PIO_WORKITEM Item)
 {
     SIM_CALL(DISPATCH_LEVEL);
-    if (Item->Queued && SimSelf->Doing != IN_WORK_ITEM)
-        SimStop("a work item is freed that is queued");
-    __atomic_sub_fetch(&ItemsLeft, 1, __ATOMIC_SEQ_CST);
+    SimLock();
+    if (Item->Queued)
+        SimStopWith("allocated at:", &Item->Allocated, "a work item is freed that is queued");
+    RemoveEntryList(&Item->Link);
+    SimUnlock();
     free(Item);
 }
 
@@ -406,10 +471,13 @@ VOID IoQueueWorkItem(PIO_WORKITEM Item, IO_WORKITEM_ROUTINE *Routine, WORK_QUEUE
 
     UNREFERENCED_PARAMETER(Kind);
     SIM_CALL(DISPATCH_LEVEL);
+    SimLock();
     if (Item->Queued)
-        SimStop("a work item is queued twice");
+        SimStopWith("allocated at:", &Item->Allocated, "a work item is queued twice");
     Item->Queued = TRUE;
+    SimUnlock();
     IoReferenceDevice(Item->Device, FALSE);
+    Work->Item = Item;
     Work->Device = Item->Device;
     Work->Routine = Routine;
     Work->Context = Context;

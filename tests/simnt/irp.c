@@ -33,6 +33,8 @@ struct SIM_IO {
     PVOID SystemBuffer;
     int volatile References; /* atomic: the test's, the kernel's, a canceller's */
     BOOLEAN IsOpenOrClose;
+    BOOLEAN ByDead;        /* by a process that has been killed */
+    BOOLEAN Given;         /* P: SimLock: the driver has got it */
     BOOLEAN Dispatched;    /* P: Mutex: its dispatch routine has returned STATUS_PENDING */
     int volatile Done;     /* atomic */
     BOOLEAN MarkedPending; /* P: Mutex: at completion */
@@ -56,8 +58,8 @@ static VOID Dereference(SIM_IO *Io)
 {
     if (__atomic_sub_fetch(&Io->References, 1, __ATOMIC_SEQ_CST) != 0)
         return;
-    pthread_mutex_lock(&Io->Mutex); /* who let go of it before us has left it */
-    pthread_mutex_unlock(&Io->Mutex);
+    SimLockMutex(&Io->Mutex); /* who let go of it before us has left it */
+    SimUnlockMutex(&Io->Mutex);
     pthread_mutex_destroy(&Io->Mutex);
     Io->Magic = 0;
     SIM_UNPOISON(Io, IRP_MEMORY);
@@ -107,6 +109,17 @@ static VOID BuildStack(SIM_IO *Io)
     Io->Irp.Cancel = R->CancelFirst;
 }
 
+/* CREATE, CLEANUP and CLOSE do not keep their file or process. @return what FileIoEndedLocked says. */
+static FILE_END CountIoLocked(const SIM_IO *Io, int By)
+{
+    if (Io->IsOpenOrClose)
+        return FILE_GOES_ON;
+    if (Io->Process != NULL)
+        Io->Process->Outstanding += (ULONG)By;
+    Io->File->Outstanding += (ULONG)By;
+    return By < 0 ? FileIoEndedLocked(Io->File) : FILE_GOES_ON;
+}
+
 static SIM_IO *NewIo(SIM_FILE *File, const SIM_REQUEST *Request)
 {
     SIM_IO *Io = calloc(1, sizeof(*Io));
@@ -124,12 +137,15 @@ static SIM_IO *NewIo(SIM_FILE *File, const SIM_REQUEST *Request)
         StackCapture(&Io->Sent);
     BuildBuffers(Io);
     BuildStack(Io);
+    if (SimIsWine())
+        Io->Request.Irql = PASSIVE_LEVEL;
+    SIM_RELEASE(Io); /* to who kills the process */
     SimLock();
-    InsertTailList(&Machine.Ios, &Io->Link);
-    if (!Io->IsOpenOrClose) {
-        File->Outstanding++;
-        if (Io->Process != NULL)
-            Io->Process->Outstanding++;
+    Io->ByDead = Io->Process != NULL && Io->Process->Killed && !Io->IsOpenOrClose;
+    Io->Given = !SimIsWine();
+    if (!Io->ByDead) {
+        InsertTailList(&Machine.Ios, &Io->Link);
+        CountIoLocked(Io, 1);
     }
     SimUnlock();
     return Io;
@@ -160,18 +176,31 @@ static VOID HandBack(SIM_IO *Io)
     Io->SystemBuffer = NULL;
 }
 
+/* Who waits for it, or closes the file after it, comes after what was done until now. */
+static VOID ReleaseBeforeEnd(SIM_IO *Io)
+{
+    SIM_RELEASE(Io->File);
+    SIM_RELEASE(&Io->Done); /* last: from here on it may be freed */
+}
+
+/* Io->Mutex is held. From Done on the test may free it; the caller has a reference. */
 static VOID EndIo(SIM_IO *Io, NTSTATUS Status, ULONG_PTR Information)
 {
+    SIM_FILE *File = Io->File;
+    FILE_END End = FILE_GOES_ON;
+
     Io->Status = Status;
     Io->Information = Information;
     HandBack(Io);
     SimLock();
-    RemoveEntryList(&Io->Link);
-    if (!Io->IsOpenOrClose && Io->Process != NULL)
-        Io->Process->Outstanding--;
+    if (!Io->ByDead) {
+        RemoveEntryList(&Io->Link);
+        End = CountIoLocked(Io, -1);
+    }
+    __atomic_store_n(&Io->Done, 1, __ATOMIC_SEQ_CST);
+    SimChangedLocked();
     SimUnlock();
-    if (!Io->IsOpenOrClose)
-        FileIoEnded(Io->File);
+    FileEnd(File, End);
 }
 
 static VOID CheckCompletion(const SIM_IO *Io)
@@ -214,7 +243,8 @@ VOID IofCompleteRequest(PIRP Irp, CCHAR Boost)
     SimPoint();
     if (Io->Magic != IO_MAGIC)
         SimStop("an IRP is completed that is none, or is long over");
-    pthread_mutex_lock(&Io->Mutex);
+    ReleaseBeforeEnd(Io);
+    SimLockMutex(&Io->Mutex);
     if (Io->Done)
         SimStopWith("completed first at:", &Io->CompletedAt, "an IRP is completed twice");
     CheckCompletion(Io);
@@ -223,13 +253,11 @@ VOID IofCompleteRequest(PIRP Irp, CCHAR Boost)
     Result = Irp->IoStatus;
     Io->MarkedPending = (Io->Stack.Control & SL_PENDING_RETURNED) != 0;
     Dispatched = Io->Dispatched;
-    memset(Io, 0xDD, IRP_MEMORY);
+    SimFillUnderLock(Io, 0xDD, IRP_MEMORY); /* who still uses it, races with this */
     SIM_POISON(Io, IRP_MEMORY);
     EndIo(Io, Result.Status, Result.Information);
-    __atomic_store_n(&Io->Done, 1, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&Io->Mutex);
+    SimUnlockMutex(&Io->Mutex);
     COUNT(Completions);
-    SimChanged();
     if (Dispatched)
         Dereference(Io);
 }
@@ -276,11 +304,11 @@ static VOID CallDriver(SIM_IO *Io)
     SimSelf->Process = Io->Process;
     SimSelf->Irql = Io->Request.Irql;
     Status = Machine.Driver.MajorFunction[Io->Request.Major](&Io->Device->Object, &Io->Irp);
-    pthread_mutex_lock(&Io->Mutex);
+    SimLockMutex(&Io->Mutex);
     CheckReturn(Io, Status);
     Done = Io->Done != 0;
     Io->Dispatched = TRUE;
-    pthread_mutex_unlock(&Io->Mutex);
+    SimUnlockMutex(&Io->Mutex);
     SimSelf->Irql = PASSIVE_LEVEL;
     SimSelf->Process = Process;
     SimLeaveDriver(Before);
@@ -291,11 +319,10 @@ static VOID CallDriver(SIM_IO *Io)
 /* It does not reach the driver. */
 static VOID Refuse(SIM_IO *Io, NTSTATUS Status)
 {
-    pthread_mutex_lock(&Io->Mutex);
+    ReleaseBeforeEnd(Io);
+    SimLockMutex(&Io->Mutex);
     EndIo(Io, Status, 0);
-    __atomic_store_n(&Io->Done, 1, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&Io->Mutex);
-    SimChanged();
+    SimUnlockMutex(&Io->Mutex);
     Dereference(Io);
 }
 
@@ -334,6 +361,7 @@ static VOID Push(SIM_IO *Io, BOOLEAN IsCancel)
 
     Dispatch->Io = Io;
     Dispatch->IsCancel = IsCancel;
+    SIM_RELEASE(Dispatch);
     SimLock();
     InsertTailList(&Dispatches, &Dispatch->Link);
     SimUnlock();
@@ -344,6 +372,17 @@ static BOOLEAN HasDispatch(PVOID Context)
 {
     UNREFERENCED_PARAMETER(Context);
     return Ending || !IsListEmpty(&Dispatches);
+}
+
+/* FALSE: its device has gone. */
+static BOOLEAN Give(SIM_IO *Io)
+{
+    BOOLEAN Given;
+
+    SimLock();
+    Given = Io->Given = !Io->Device->Deleted;
+    SimUnlock();
+    return Given;
 }
 
 static VOID Do(const DISPATCH *Dispatch)
@@ -361,10 +400,10 @@ static VOID Do(const DISPATCH *Dispatch)
     if (Dispatch->IsCancel) {
         CancelNow(Io);
         Dereference(Io);
-    } else if (Io->Device->Deleted) {
-        Refuse(Io, STATUS_FILE_DELETED);
-    } else {
+    } else if (Give(Io)) {
         CallDriver(Io);
+    } else {
+        Refuse(Io, STATUS_FILE_DELETED);
     }
     SimLeaveDriver(Before);
 }
@@ -384,6 +423,7 @@ static VOID Dispatch(PVOID Context)
         SimUnlock();
         if (Next == NULL)
             return;
+        SIM_ACQUIRE(Next);
         Do(Next);
         free(Next);
     }
@@ -412,7 +452,9 @@ static VOID Submit(SIM_IO *Io)
 {
     NTSTATUS Status = CheckAccess(Io);
 
-    if (!NT_SUCCESS(Status) && !Io->IsOpenOrClose)
+    if (Io->ByDead)
+        Refuse(Io, STATUS_PROCESS_IS_TERMINATING);
+    else if (!NT_SUCCESS(Status) && !Io->IsOpenOrClose)
         Refuse(Io, Status);
     else if (SimIsWine())
         Push(Io, FALSE);
@@ -424,11 +466,9 @@ SIM_IO *SimSend(SIM_FILE *File, const SIM_REQUEST *Request)
 {
     SIM_IO *Io;
 
-    if (File->HandleClosed)
-        SimStop("a test uses a file that it has closed");
     Io = NewIo(File, Request);
-    if (SimIsWine())
-        Io->Request.Irql = PASSIVE_LEVEL;
+    if (File->HandleClosed && !Io->ByDead)
+        SimStop("a test uses a file that it has closed");
     Submit(Io);
     return Io;
 }
@@ -442,6 +482,16 @@ NTSTATUS IrpSendAndWait(SIM_FILE *File, UCHAR Major)
     return SimFinish(Io, NULL);
 }
 
+/* File systems send requests for pages at APC_LEVEL, and drivers above a disk those that they had to put off
+ * at DISPATCH_LEVEL. */
+static KIRQL AnyIrql(const SIM_FILE *File)
+{
+    static const KIRQL Levels[] = {PASSIVE_LEVEL, PASSIVE_LEVEL, APC_LEVEL, DISPATCH_LEVEL};
+
+    return File->Device->Object.DeviceType == FILE_DEVICE_DISK ? Levels[SimRandomBelow(4)]
+                                                               : PASSIVE_LEVEL;
+}
+
 static SIM_IO *ReadWrite(SIM_FILE *File, UCHAR Major, LONGLONG Offset, SIM_MEMORY *Memory, ULONG At,
                          ULONG Length)
 {
@@ -452,6 +502,7 @@ static SIM_IO *ReadWrite(SIM_FILE *File, UCHAR Major, LONGLONG Offset, SIM_MEMOR
         .Memory = Length != 0 ? Memory : NULL,
         .At = At,
         .MdlLength = Length,
+        .Irql = AnyIrql(File),
     };
 
     return SimSend(File, &Request);
@@ -557,14 +608,14 @@ static VOID CancelNow(SIM_IO *Io)
     KIRQL Irql = AcquireCancelLock();
     PDRIVER_CANCEL Routine = NULL;
 
-    pthread_mutex_lock(&Io->Mutex);
+    SimLockMutex(&Io->Mutex);
     if (!Io->Done) {
         Io->Irp.Cancel = TRUE;
         Routine = __atomic_exchange_n(&Io->Irp.CancelRoutine, NULL, __ATOMIC_SEQ_CST);
         if (Routine != NULL)
             Io->Irp.CancelIrql = Irql;
     }
-    pthread_mutex_unlock(&Io->Mutex);
+    SimUnlockMutex(&Io->Mutex);
     if (Routine == NULL) {
         IoReleaseCancelSpinLock(Irql);
         return;
@@ -574,7 +625,8 @@ static VOID CancelNow(SIM_IO *Io)
         SimStopWith("sent at:", &Io->Sent, "a cancel routine has not released the cancel lock");
 }
 
-VOID SimCancel(SIM_IO *Io)
+/* At the IRQL of the canceller; not on Wine, where a thread of its own does it. */
+static VOID Cancel(SIM_IO *Io, KIRQL Irql)
 {
     CONTEXT Before;
 
@@ -586,8 +638,15 @@ VOID SimCancel(SIM_IO *Io)
     if (!MachineEnterIfLoaded(IN_CANCEL, &Before))
         return;
     SimPoint();
+    SimSelf->Irql = Irql;
     CancelNow(Io);
+    SimSelf->Irql = PASSIVE_LEVEL;
     SimLeaveDriver(Before);
+}
+
+VOID SimCancel(SIM_IO *Io)
+{
+    Cancel(Io, PASSIVE_LEVEL);
 }
 
 static BOOLEAN IsOf(const SIM_IO *Io, const SIM_PROCESS *Process)
@@ -615,8 +674,8 @@ static SIM_IO **AllOf(const SIM_PROCESS *Process, ULONG *Count)
     return All;
 }
 
-/* In any order: NT ends threads in any order, each of which cancels its own. What has ended meanwhile is
- * cancelled in vain. */
+/* In any order: NT ends threads in any order, each of which cancels its own, at APC_LEVEL. What has ended
+ * meanwhile is cancelled in vain. */
 VOID IrpCancelAllOf(SIM_PROCESS *Process)
 {
     ULONG Count;
@@ -624,7 +683,9 @@ VOID IrpCancelAllOf(SIM_PROCESS *Process)
 
     while (Count != 0) {
         ULONG Index = SimRandomBelow(Count);
-        SimCancel(All[Index]);
+
+        SIM_ACQUIRE(All[Index]);
+        Cancel(All[Index], APC_LEVEL);
         Dereference(All[Index]);
         All[Index] = All[--Count];
     }
@@ -640,12 +701,16 @@ static BOOLEAN IsDone(PVOID Context)
 
 BOOLEAN SimIsDone(SIM_IO *Io)
 {
-    return IsDone(Io);
+    BOOLEAN Done = IsDone(Io);
+
+    SIM_ACQUIRE(&Io->Done);
+    return Done;
 }
 
 NTSTATUS SimWaitFor(SIM_IO *Io)
 {
     SimBlock(IsDone, Io, MAXULONG64);
+    SIM_ACQUIRE(&Io->Done);
     return Io->Status;
 }
 
@@ -692,11 +757,18 @@ VOID IrpPrintPending(VOID)
                    &CONTAINING_RECORD(Entry, SIM_IO, Link)->Sent);
 }
 
+/* Those that the driver has got; on Wine others may be on their way to the dispatch thread. */
 VOID IrpCheckNoneLeft(VOID)
 {
-    if (!IsListEmpty(&Machine.Ios))
-        SimStopWith("sent at:", &CONTAINING_RECORD(Machine.Ios.Flink, SIM_IO, Link)->Sent,
-                    "an IRP is never completed");
+    PLIST_ENTRY Entry;
+
+    SimLock();
+    for (Entry = Machine.Ios.Flink; Entry != &Machine.Ios; Entry = Entry->Flink) {
+        SIM_IO *Io = CONTAINING_RECORD(Entry, SIM_IO, Link);
+        if (Io->Given)
+            SimStopWith("sent at:", &Io->Sent, "an IRP is never completed");
+    }
+    SimUnlock();
 }
 
 VOID IrpCheckNonePendedOn(const SIM_DEVICE *Device)

@@ -107,6 +107,7 @@ LONG KeSetEvent(PKEVENT Event, KPRIORITY Increment, BOOLEAN Wait)
     if (Wait)
         SimStop("KeSetEvent with Wait: the caller must wait next, which nobody checks");
     SimPoint();
+    SIM_RELEASE(Event);
     Before = __atomic_exchange_n(&Event->Signalled, 1, __ATOMIC_SEQ_CST);
     SimChanged();
     return Before;
@@ -172,6 +173,7 @@ NTSTATUS KeWaitForSingleObject(PVOID Object, KWAIT_REASON Reason, KPROCESSOR_MOD
     for (;;) {
         if (!SimBlock(IsSignalled, Event, Us))
             return STATUS_TIMEOUT;
+        SIM_ACQUIRE(Event);
         if (Event->Type == NotificationEvent ||
             __atomic_exchange_n(&Event->Signalled, 0, __ATOMIC_SEQ_CST) != 0)
             return STATUS_SUCCESS;

@@ -74,8 +74,6 @@ VOID SimBoot(const SIM_OPTIONS *Options)
 
 static VOID CheckNothingLeft(VOID)
 {
-    if (Machine.InDriver != 0)
-        SimStop("%u threads are in the driver when it has been unloaded", Machine.InDriver);
     PsCheckNoneLeft();
     IrpCheckNoneLeft();
     IoCheckNoneLeft();
@@ -98,22 +96,60 @@ VOID SimShutDown(VOID)
     Machine.On = FALSE;
 }
 
+static VOID SetState(DRIVER_STATE State)
+{
+    SIM_RELEASE(&Machine.State);
+    SimLock();
+    Machine.State = State;
+    SimUnlock();
+    SimChanged();
+}
+
+/* NT: the image goes when DriverUnload has returned and no device is left to refer to the driver. When nothing
+ * is under way that could delete one that is left, it has been forgotten. */
+static VOID GoIfNothingLeft(VOID)
+{
+    BOOLEAN Gone;
+
+    if (SimIsWine())
+        return;
+    SimLock();
+    Gone = Machine.UnloadCalled && Machine.State == DRIVER_STOPPING && NobodyIsInDriver(NULL) &&
+           IoNobodyLetsGoLocked();
+    if (Gone)
+        Machine.State = DRIVER_GOING; /* nobody else comes here */
+    SimUnlock();
+    if (!Gone)
+        return;
+    CheckNothingLeft();
+    SetState(DRIVER_GONE);
+}
+
 /* -- in and out of the driver ------------------------------------------------------------------ */
 
 CONTEXT SimEnterDriver(CONTEXT Doing)
 {
     CONTEXT Before = SimSelf->Doing;
 
-    __atomic_add_fetch(&Machine.InDriver, 1, __ATOMIC_SEQ_CST);
     SimSelf->Doing = Doing;
+    if (Doing != IN_THREAD) /* nothing waits for the driver's own threads but itself */
+        __atomic_store_n(&SimSelf->InDriver, SimSelf->InDriver + 1, __ATOMIC_SEQ_CST);
     return Before;
 }
 
 VOID SimLeaveDriver(CONTEXT Before)
 {
+    CONTEXT Doing = SimSelf->Doing;
+
     SimSelf->Doing = Before;
-    __atomic_sub_fetch(&Machine.InDriver, 1, __ATOMIC_SEQ_CST);
-    SimChanged();
+    SIM_RELEASE(&Machine.Driver);
+    if (Doing == IN_THREAD)
+        return;
+    __atomic_store_n(&SimSelf->InDriver, SimSelf->InDriver - 1, __ATOMIC_SEQ_CST);
+    if (Machine.State != DRIVER_LOADED) {
+        SimChanged();
+        GoIfNothingLeft();
+    }
 }
 
 BOOLEAN MachineEnterIfLoaded(CONTEXT Doing, CONTEXT *Before)
@@ -130,14 +166,6 @@ BOOLEAN MachineEnterIfLoaded(CONTEXT Doing, CONTEXT *Before)
 
 /* -- loading ----------------------------------------------------------------------------------- */
 
-static VOID SetState(DRIVER_STATE State)
-{
-    SimLock();
-    Machine.State = State;
-    SimUnlock();
-    SimChanged();
-}
-
 NTSTATUS SimLoadDriver(VOID)
 {
     WCHAR Path[] = L"\\Registry\\Machine\\System\\CurrentControlSet\\Services\\CoreMnt";
@@ -147,6 +175,7 @@ NTSTATUS SimLoadDriver(VOID)
 
     if (Machine.State != DRIVER_GONE)
         SimStop("a test loads the driver twice");
+    SIM_ACQUIRE(&Machine.Driver); /* what the one before has done is over */
     LoadImage();
     memset(&Machine.Driver, 0, sizeof(Machine.Driver));
     Machine.UnloadPending = Machine.UnloadCalled = FALSE;
@@ -174,14 +203,9 @@ BOOLEAN SimDriverIsLoaded(VOID)
     return Loaded;
 }
 
-BOOLEAN MachineAcceptsOpens(VOID)
+BOOLEAN MachineAcceptsOpensLocked(VOID)
 {
-    BOOLEAN Accepts;
-
-    SimLock();
-    Accepts = Machine.State == DRIVER_LOADED && !Machine.UnloadPending;
-    SimUnlock();
-    return Accepts;
+    return Machine.State == DRIVER_LOADED && !Machine.UnloadPending;
 }
 
 /* -- unloading --------------------------------------------------------------------------------- */
@@ -190,16 +214,11 @@ static VOID CallUnload(VOID)
 {
     CONTEXT Before = SimEnterDriver(IN_LOAD);
 
+    SIM_ACQUIRE(&Machine.UnloadPending); /* every file has been closed */
     Machine.Driver.DriverUnload(&Machine.Driver);
     if (SimSelf->Irql != PASSIVE_LEVEL || SimSelf->Lock != NULL)
         SimStop("DriverUnload returns at IRQL %u", SimSelf->Irql);
     SimLeaveDriver(Before);
-}
-
-static BOOLEAN NobodyInDriver(PVOID Context)
-{
-    UNREFERENCED_PARAMETER(Context);
-    return __atomic_load_n(&Machine.InDriver, __ATOMIC_SEQ_CST) == 0;
 }
 
 /*
@@ -213,7 +232,7 @@ static VOID UnloadOnWine(VOID)
     SimUnlock();
     CallUnload();
     SetState(DRIVER_GONE);
-    SimBlock(NobodyInDriver, NULL, MAXULONG64);
+    SimBlock(NobodyIsInDriver, NULL, MAXULONG64);
     CheckNothingLeft();
 }
 
@@ -221,23 +240,6 @@ static VOID UnloadThread(PVOID Context)
 {
     UNREFERENCED_PARAMETER(Context);
     CallUnload();
-}
-
-/* NT: the image goes when DriverUnload has returned and no device is left to refer to the driver. */
-static VOID GoIfNothingLeft(VOID)
-{
-    BOOLEAN Gone;
-
-    SimLock();
-    Gone = Machine.UnloadCalled && Machine.State == DRIVER_STOPPING &&
-           IsListEmpty(&Machine.Devices) && Machine.InDriver == 0;
-    if (Gone)
-        Machine.State = DRIVER_GOING; /* nobody else comes here */
-    SimUnlock();
-    if (!Gone)
-        return;
-    CheckNothingLeft();
-    SetState(DRIVER_GONE);
 }
 
 /* As in NT, where the I/O manager has a system thread call DriverUnload and waits for it, whoever it was that
@@ -284,9 +286,4 @@ BOOLEAN SimStopDriver(VOID)
     if (Called)
         SimBlock(IsGone, NULL, MAXULONG64);
     return Called;
-}
-
-VOID SimGetCounters(SIM_COUNTERS *Counters)
-{
-    *Counters = Machine.Counters;
 }

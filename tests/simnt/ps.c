@@ -50,6 +50,7 @@ static VOID RunThread(PVOID Context)
     if (setjmp(Exit) == 0)
         Thread->Start(Thread->Context);
     SimLeaveDriver(Before);
+    SIM_RELEASE(&Thread->Ended);
     __atomic_store_n(&Thread->Ended.Signalled, 1, __ATOMIC_SEQ_CST);
     SimChanged();
     PsDereferenceThread(Thread);

@@ -24,22 +24,61 @@
 __thread SIM_THREAD *SimSelf;
 
 static pthread_mutex_t Lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t Changed = PTHREAD_COND_INITIALIZER; /* free */
-static int volatile Waiters;                              /* free; atomic */
-static SIM_THREAD *Running;                               /* serial; P: Lock */
-static UINT64 Virtual;                                    /* serial: us; P: by running */
-static UINT64 Draw;                                       /* serial: random state */
-static UINT64 BootedAt;                                   /* free: host's us */
-static ULONG NextId;                                      /* P: Lock */
+static LIST_ENTRY Waiting = {&Waiting, &Waiting}; /* free: threads; P: Lock */
+static int volatile Waiters;                      /* free: how many; atomic */
+static SIM_THREAD *Running;                       /* serial; P: Lock */
+static UINT64 Virtual;                            /* serial: us; P: by running */
+static UINT64 Draw;                               /* serial: random state */
+static UINT64 BootedAt;                           /* free: host's us */
+static ULONG NextId;                              /* P: Lock */
+
+#ifdef __SANITIZE_THREAD__
+void AnnotateIgnoreSyncBegin(const char *File, int Line);
+void AnnotateIgnoreSyncEnd(const char *File, int Line);
+void AnnotateIgnoreReadsBegin(const char *File, int Line);
+void AnnotateIgnoreReadsEnd(const char *File, int Line);
+void AnnotateIgnoreWritesBegin(const char *File, int Line);
+void AnnotateIgnoreWritesEnd(const char *File, int Line);
+#define HIDE(what) Annotate##what(__FILE__, __LINE__)
+#else
+#define HIDE(what) ((void)0)
+#endif
+
+VOID SimLockMutex(pthread_mutex_t *Mutex)
+{
+    HIDE(IgnoreSyncBegin);
+    HIDE(IgnoreReadsBegin);
+    HIDE(IgnoreWritesBegin);
+    pthread_mutex_lock(Mutex);
+}
+
+VOID SimUnlockMutex(pthread_mutex_t *Mutex)
+{
+    pthread_mutex_unlock(Mutex);
+    HIDE(IgnoreWritesEnd);
+    HIDE(IgnoreReadsEnd);
+    HIDE(IgnoreSyncEnd);
+}
+
+VOID SimFillUnderLock(PVOID Memory, UCHAR Byte, SIZE_T Length)
+{
+    HIDE(IgnoreWritesEnd);
+    memset(Memory, Byte, Length);
+    HIDE(IgnoreWritesBegin);
+}
+
+static __thread BOOLEAN HasLock; /* predicates run with it, and may ask for counters */
 
 VOID SimLock(VOID)
 {
-    pthread_mutex_lock(&Lock);
+    SimLockMutex(&Lock);
+    HasLock = TRUE;
 }
 
 VOID SimUnlock(VOID)
 {
-    pthread_mutex_unlock(&Lock);
+    HasLock = FALSE;
+    SimUnlockMutex(&Lock);
 }
 
 /* -- random numbers and time ------------------------------------------------------------------- */
@@ -116,7 +155,7 @@ static SIM_THREAD *Earliest(VOID)
     return Found;
 }
 
-static VOID Deadlock(VOID)
+static VOID PrintThreads(VOID)
 {
     PLIST_ENTRY Entry;
 
@@ -128,6 +167,11 @@ static VOID Deadlock(VOID)
         }
     }
     IrpPrintPending();
+}
+
+static VOID Deadlock(VOID)
+{
+    PrintThreads();
     SimStop("deadlock: every thread waits, and none for a time");
 }
 
@@ -192,13 +236,27 @@ VOID SimPoint(void)
         FreePoint();
 }
 
+/* Whoever changes something looks who can go on by it, so that nobody is woken in vain. */
+VOID SimChangedLocked(VOID)
+{
+    PLIST_ENTRY Entry;
+
+    if (Machine.Options.Serial)
+        return;
+    for (Entry = Waiting.Flink; Entry != &Waiting; Entry = Entry->Flink) {
+        SIM_THREAD *Thread = CONTAINING_RECORD(Entry, SIM_THREAD, WaitLink);
+        if (Thread->Ready(Thread->ReadyContext))
+            pthread_cond_signal(&Thread->Turn);
+    }
+}
+
 VOID SimChanged(VOID)
 {
     /* Sequentially consistent on both sides: either the waiter sees the change or we see the waiter. */
     if (Machine.Options.Serial || __atomic_load_n(&Waiters, __ATOMIC_SEQ_CST) == 0)
         return;
     SimLock();
-    pthread_cond_broadcast(&Changed);
+    SimChangedLocked();
     SimUnlock();
 }
 
@@ -216,29 +274,66 @@ static struct timespec HostDeadline(UINT64 Us)
     return Until;
 }
 
+/* All threads, this one among them, wait for what only another thread could bring. */
+static BOOLEAN IsDeadlock(VOID)
+{
+    PLIST_ENTRY Entry;
+
+    for (Entry = Machine.Threads.Flink; Entry != &Machine.Threads; Entry = Entry->Flink) {
+        SIM_THREAD *Thread = CONTAINING_RECORD(Entry, SIM_THREAD, Link);
+        if (!Thread->Exited &&
+            (Thread->Ready == NULL || Thread->Deadline != 0 || Thread->Ready(Thread->ReadyContext)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static VOID Hang(VOID)
 {
-    IrpPrintPending();
+    PrintThreads();
     SimStop("hang: nothing has come in %d seconds", HANG_SECONDS);
+}
+
+static VOID BeginWait(BOOLEAN (*Ready)(PVOID Context), PVOID Context, UINT64 Deadline)
+{
+    SimSelf->Ready = Ready;
+    SimSelf->ReadyContext = Context;
+    SimSelf->Deadline = Deadline;
+    StackCapture(&SimSelf->Waits);
+}
+
+static VOID EndWait(VOID)
+{
+    SimSelf->Ready = NULL;
+    SimSelf->Deadline = 0;
 }
 
 static BOOLEAN BlockFreeLocked(BOOLEAN (*Ready)(PVOID Context), PVOID Context, UINT64 Timeout)
 {
-    UINT64 Start = HostUs(), Limit = Timeout == MAXULONG64 ? MAXULONG64 : Timeout / SPEED;
+    UINT64 Start, Limit = Timeout == MAXULONG64 ? MAXULONG64 : Timeout / SPEED;
     BOOLEAN Done;
 
+    if (Ready(Context))
+        return TRUE;
+    Start = HostUs();
+    BeginWait(Ready, Context, Limit == MAXULONG64 ? 0 : Start + Limit);
+    InsertTailList(&Waiting, &SimSelf->WaitLink);
     __atomic_add_fetch(&Waiters, 1, __ATOMIC_SEQ_CST);
     while (!(Done = Ready(Context))) {
         UINT64 Waited = HostUs() - Start;
         struct timespec Until;
         if (Waited >= Limit)
             break;
+        if (Limit == MAXULONG64 && IsDeadlock())
+            Deadlock();
         if (Limit == MAXULONG64 && Waited > HANG_SECONDS * 1000000u && !SimSelf->IsSystem)
             Hang();
         Until = HostDeadline(min(Limit - Waited, 100000u));
-        pthread_cond_timedwait(&Changed, &Lock, &Until);
+        pthread_cond_timedwait(&SimSelf->Turn, &Lock, &Until);
     }
     __atomic_sub_fetch(&Waiters, 1, __ATOMIC_SEQ_CST);
+    RemoveEntryList(&SimSelf->WaitLink);
+    EndWait();
     return Done;
 }
 
@@ -248,14 +343,10 @@ static BOOLEAN BlockSerialLocked(BOOLEAN (*Ready)(PVOID Context), PVOID Context,
 {
     BOOLEAN Done;
 
-    SimSelf->Ready = Ready;
-    SimSelf->ReadyContext = Context;
-    SimSelf->Deadline = Timeout == MAXULONG64 ? 0 : Virtual + max(Timeout, 1);
-    StackCapture(&SimSelf->Waits);
+    BeginWait(Ready, Context, Timeout == MAXULONG64 ? 0 : Virtual + max(Timeout, 1));
     SwitchLocked();
     Done = Ready(Context);
-    SimSelf->Ready = NULL;
-    SimSelf->Deadline = 0;
+    EndWait();
     return Done;
 }
 
@@ -314,9 +405,26 @@ static VOID Leave(VOID)
     SimChanged();
 }
 
+/* For StackCapture: from now on to the frame of the caller, or to the end. */
+static VOID FindStack(SIM_THREAD *Thread, const VOID *LastFrame)
+{
+    pthread_attr_t Attributes;
+    void *Begin;
+    size_t Size;
+
+    if (pthread_getattr_np(pthread_self(), &Attributes) != 0)
+        return;
+    if (pthread_attr_getstack(&Attributes, &Begin, &Size) == 0) {
+        Thread->StackBegin = (uintptr_t)Begin;
+        Thread->StackEnd = LastFrame != NULL ? (uintptr_t)LastFrame : (uintptr_t)Begin + Size;
+    }
+    pthread_attr_destroy(&Attributes);
+}
+
 static void *Trampoline(void *Argument)
 {
     SimSelf = Argument;
+    FindStack(SimSelf, __builtin_frame_address(0)); /* what lies above keeps no frame pointers */
     if (Machine.Options.Serial) {
         SimLock();
         while (Running != SimSelf)
@@ -341,6 +449,46 @@ SIM_THREAD *SimSpawn(const char *Name, VOID (*Run)(PVOID Context), PVOID Context
     return Thread;
 }
 
+/* -- sums over threads ------------------------------------------------------------------------- */
+
+BOOLEAN NobodyIsInDriver(PVOID Unused)
+{
+    PLIST_ENTRY Entry;
+
+    UNREFERENCED_PARAMETER(Unused);
+    for (Entry = Machine.Threads.Flink; Entry != &Machine.Threads; Entry = Entry->Flink)
+        if (__atomic_load_n(&CONTAINING_RECORD(Entry, SIM_THREAD, Link)->InDriver,
+                            __ATOMIC_SEQ_CST) != 0)
+            return FALSE;
+    return TRUE;
+}
+
+static VOID AddCounters(SIM_COUNTERS *To, const SIM_COUNTERS *More)
+{
+    To->Allocations += __atomic_load_n(&More->Allocations, __ATOMIC_RELAXED);
+    To->LiveAllocations += __atomic_load_n(&More->LiveAllocations, __ATOMIC_RELAXED);
+    To->Locks += __atomic_load_n(&More->Locks, __ATOMIC_RELAXED);
+    To->Completions += __atomic_load_n(&More->Completions, __ATOMIC_RELAXED);
+    To->Copies += __atomic_load_n(&More->Copies, __ATOMIC_RELAXED);
+    To->Mappings += __atomic_load_n(&More->Mappings, __ATOMIC_RELAXED);
+}
+
+VOID SimGetCounters(SIM_COUNTERS *Counters)
+{
+    BOOLEAN Locked = HasLock;
+    PLIST_ENTRY Entry;
+
+    if (!Locked)
+        SimLock();
+    *Counters = Machine.Counters;
+    for (Entry = Machine.Threads.Flink; Entry != &Machine.Threads; Entry = Entry->Flink)
+        AddCounters(Counters, &CONTAINING_RECORD(Entry, SIM_THREAD, Link)->Counters);
+    if (!Locked)
+        SimUnlock();
+}
+
+/* -- the end of a thread ----------------------------------------------------------------------- */
+
 static BOOLEAN HasExited(PVOID Context)
 {
     return ((SIM_THREAD *)Context)->Exited;
@@ -352,6 +500,7 @@ VOID SimJoin(SIM_THREAD *Thread)
     pthread_join(Thread->Native, NULL);
     SimLock();
     RemoveEntryList(&Thread->Link);
+    AddCounters(&Machine.Counters, &Thread->Counters);
     SimUnlock();
     pthread_cond_destroy(&Thread->Turn);
     free(Thread);
@@ -365,6 +514,7 @@ VOID ScheduleBoot(VOID)
     BootedAt = HostUs() - 1000;
     InitializeListHead(&Machine.Threads);
     SimSelf = NewThread("main");
+    FindStack(SimSelf, NULL);
     Running = SimSelf;
 }
 

@@ -49,8 +49,8 @@ ULONG SimRandomBelow(ULONG Limit);
 /* Let time go by: at once when serial, faster than real time when free. */
 VOID SimSleepMs(ULONG Ms);
 
-/* Wait until something becomes true, which must not have side effects; a test that waits for a minute
- * has hung, and stops. */
+/* Wait until something becomes true, which must not have side effects; SimIsDone and SimGetCounters may be
+ * asked there. A test that waits for a minute has hung, and stops. */
 VOID SimWaitUntil(BOOLEAN (*Ready)(PVOID Context), PVOID Context);
 
 /* The rule that was broken, in the manner of printf; prints stacks and seed, and aborts. */

@@ -15,10 +15,21 @@
 __attribute__((weak)) void __sanitizer_symbolize_pc(void *pc, const char *format, char *out,
                                                     size_t size);
 
-VOID StackCapture(STACK *Stack)
+/* By the chain of frame pointers, which all of this is compiled to keep: every lock and IRP notes its stack. */
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) VOID
+StackCapture(STACK *Stack)
 {
-    int Count = backtrace(Stack->Frames, STACK_DEPTH);
+    const uintptr_t *Frame = __builtin_frame_address(0);
+    ULONG Count = 0;
 
+    while (SimSelf != NULL && Count < STACK_DEPTH && (uintptr_t)Frame % sizeof(*Frame) == 0 &&
+           (uintptr_t)Frame >= SimSelf->StackBegin && (uintptr_t)(Frame + 2) <= SimSelf->StackEnd &&
+           Frame[1] != 0) {
+        Stack->Frames[Count++] = (PVOID)Frame[1];
+        if (Frame[0] <= (uintptr_t)Frame) /* callers lie above */
+            break;
+        Frame = (const uintptr_t *)Frame[0];
+    }
     while (Count < STACK_DEPTH)
         Stack->Frames[Count++] = NULL;
 }

@@ -98,7 +98,7 @@ typedef struct DRIVER_OBJECT {
 } DRIVER_OBJECT, *PDRIVER_OBJECT;
 
 typedef struct VPB {
-    USHORT Flags;
+    USHORT volatile Flags; /* the system's, under a lock of its own */
 } VPB, *PVPB;
 
 typedef struct DEVICE_OBJECT {
