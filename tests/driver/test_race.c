@@ -251,6 +251,17 @@ static VOID TwoThingsHappenToATrim(VOID)
     RunAll(CM_OP_TRIM, 2);
 }
 
+/* A window of a few instructions, so many times: an exchange finds nothing, a request comes and finds nobody
+ * who waits, the exchange waits. */
+static VOID NoExchangeParksWhileThereIsWork(VOID)
+{
+    static const SETUP Nothing = {0, {0}};
+    LIFE Life;
+
+    LifeBegin(&Life, CM_OP_READ, 1, 1536);
+    RunPair(CM_OP_READ, 1, &Nothing, &Life, LIFE_QUEUE, LIFE_PARK);
+}
+
 /* -- a request that is taken back while it comes ------------------------------------------------ */
 
 static int volatile Asking; /* atomic */
@@ -311,6 +322,7 @@ static const RIG_TEST Tests[] = {
     RIG_TEST(TwoThingsHappenToAWrite, 2),
     RIG_TEST(TwoThingsHappenToAFlush, 2),
     RIG_TEST(TwoThingsHappenToATrim, 2),
+    RIG_TEST_ON("serial", 0, NoExchangeParksWhileThereIsWork, 300),
     RIG_TEST_ON("serial", 0, ARequestIsCancelledWhileItComes, 300),
 };
 

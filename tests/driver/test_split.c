@@ -5,6 +5,7 @@
  * what must be handed out next: the oldest request first, in turns with the others, and nothing that overlaps
  * what the server may still do of a WRITE or TRIM that was given up.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "rig.h"
@@ -453,12 +454,52 @@ static VOID TheFirstFailureIsTheRequests(VOID)
     End(&Scene);
 }
 
+/* Replies in a call that has no room for requests: what becomes free by them is another one's that waits. */
+static VOID AReplyWakesAnExchangeThatWaits(VOID)
+{
+    RIG_EXCHANGE *Parked = calloc(1, sizeof(*Parked));
+    REQUEST *Write, *Read;
+    SCENE Scene;
+    SIM_IO *Io;
+
+    Begin(&Scene, 1); /* no slot is free */
+    Start(&Scene, CM_OP_READ, 0, 2 * SLOT);
+    Fetch(&Scene, 1);
+    Io = RigStartExchange(&Scene.Disk, Parked, 0, 0, 1);
+    CheckRequests(&Scene);
+    CHECK(!SimIsDone(Io));
+    Reply(&Scene, 0, CM_STATUS_OK);
+    CHECK_EQ(SimFinish(Io, NULL), STATUS_SUCCESS);
+    Take(&Scene, &Parked->Out.Requests[0]);
+    Drain(&Scene);
+    CHECK_EQ(RigUnmount(Scene.Server.Control, Scene.Disk.Id, CM_UNMOUNT_FORCE), STATUS_SUCCESS);
+    End(&Scene);
+
+    Begin(&Scene, 4); /* all that waits is kept back */
+    Write = Start(&Scene, CM_OP_WRITE, 0, SLOT);
+    Fetch(&Scene, 1);
+    Cancel(&Scene, Write);
+    CheckRequests(&Scene);
+    Read = Start(&Scene, CM_OP_READ, 512, 512);
+    Io = RigStartExchange(&Scene.Disk, Parked, 0, 0, 1);
+    CheckRequests(&Scene);
+    CHECK(!SimIsDone(Io) && !SimIsDone(Read->Io));
+    Reply(&Scene, 0, CM_STATUS_OK);
+    CHECK_EQ(SimFinish(Io, NULL), STATUS_SUCCESS);
+    Take(&Scene, &Parked->Out.Requests[0]);
+    Drain(&Scene);
+    CHECK_EQ(RigUnmount(Scene.Server.Control, Scene.Disk.Id, CM_UNMOUNT_FORCE), STATUS_SUCCESS);
+    End(&Scene);
+    free(Parked);
+}
+
 static const RIG_TEST Tests[] = {
     RIG_TEST(LargeRequestsInAnyOrder, 10),
     RIG_TEST(WhatOverlapsAnAbandonedWriteWaitsAndTheRestPasses, 10),
     RIG_TEST(AllOfItEndsWithTheDisk, 20),
     RIG_TEST(LargeRequestsTakeTurns, 1),
     RIG_TEST(TheFirstFailureIsTheRequests, 1),
+    RIG_TEST(AReplyWakesAnExchangeThatWaits, 2),
 };
 
 int main(int Count, char **Arguments)
