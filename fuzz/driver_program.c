@@ -131,6 +131,8 @@ static BOOLEAN IsForAll(UCHAR Kind)
     return Kind == OP_STOP || Kind == OP_START || Kind == OP_FILE_SYSTEM || Kind == OP_WAIT;
 }
 
+static VOID LookWhenQuiet(VOID);
+
 static VOID RunOps(const UCHAR *Data, SIZE_T Size)
 {
     ULONG Count;
@@ -141,10 +143,12 @@ static VOID RunOps(const UCHAR *Data, SIZE_T Size)
         Trace(&Op, Actor % 3);
         if (IsForAll(Op.Kind))
             WaitForActors();
-        if ((Actor == 1 || Actor == 2) && !IsForAll(Op.Kind))
+        if ((Actor == 1 || Actor == 2) && !IsForAll(Op.Kind) && Op.Kind != OP_SLEEP)
             Give(&Actors[Actor - 1], &Op);
         else
             ProgramDo(&Op);
+        if (Op.Kind == OP_WAIT)
+            LookWhenQuiet();
         ProgramReap(FALSE);
         Data += OP_SIZE;
         Size -= OP_SIZE;
@@ -189,7 +193,47 @@ VOID ProgramReap(BOOLEAN All)
     }
 }
 
+/* The main thread; the others do nothing. */
+static VOID LookWhenQuiet(VOID)
+{
+    ULONG Index;
+
+    SimSleepMs(1); /* until the system's threads have nothing to do either */
+    ProgramReap(FALSE);
+    for (Index = 0; Index < Program.DiskCount; Index++)
+        if (!Program.Disks[Index].Dead)
+            ServerCheckParked(&Program.Disks[Index]);
+}
+
 /* -- the end of a program ---------------------------------------------------------------------- */
+
+/* Serve a disk until nothing is left to do: then everything that was asked of it must be done. */
+static VOID ServeAll(DISK_MODEL *Disk)
+{
+    ULONG Rounds = 0, Index;
+
+    if (Disk->Dead || ModelMayBeGone(Disk))
+        return;
+    if (Disk->Lost && Disk->HoldSeconds != 0 && Program.Rescuer.Control != NULL)
+        ProgramAttach(&Program.Rescuer, Disk, 0);
+    if (Disk->Attachment == NULL || Disk->Attachment->MayBeLost)
+        return;
+    if (Disk->Attachment->Arena == NULL)
+        ServerGiveArena(Disk, 0);
+    do {
+        SimSleepMs(1); /* until nobody else has anything to do */
+        ProgramReap(FALSE);
+        CHECK(Rounds++ < 1000);
+    } while (ServerServe(Disk));
+    SimSleepMs(1);
+    ProgramReap(FALSE);
+    if (Disk->Attachment->Arena == NULL || Disk->Attachment->MayBeLost || Disk->Muddled ||
+        ModelMayBeGone(Disk))
+        return;
+    for (Index = 0; Index < MAX_IOS; Index++)
+        if (Program.Ios[Index].Kind == IO_CLIENT && Program.Ios[Index].Disk == Disk)
+            SimStop("an I/O (op %u) is never served", Program.Ios[Index].Client.Op);
+}
 
 static VOID CancelClients(VOID)
 {
@@ -269,33 +313,46 @@ static VOID StopDriver(VOID)
     }
 }
 
-static VOID End(UCHAR Options)
+/* Everything under way ends; but first, or instead, it is served. */
+static VOID EndIos(UCHAR Options)
 {
-    SIM_PROCESS *Last = SimCreateProcess(TRUE);
-    SIM_FILE *Control;
-    NTSTATUS Status;
     ULONG Index;
 
-    EndActors();
-    ProgramReap(FALSE);
+    LookWhenQuiet();
+    for (Index = 0; Index < Program.DiskCount && (Options & PROGRAM_SERVE) != 0; Index++)
+        ServeAll(&Program.Disks[Index]);
     CancelClients();
     for (Index = 0; Index < MAX_IOS; Index++)
         if (Program.Ios[Index].Kind == IO_CLIENT)
             SimWaitFor(Program.Ios[Index].Io);
     ProgramReap(FALSE);
-    Control = SimOpen(Last, SIM_CONTROL, GENERIC_READ | GENERIC_WRITE, &Status);
-    if (Control != NULL && NT_SUCCESS(Status))
-        CheckAllStats(Control);
+}
+
+static VOID End(UCHAR Options)
+{
+    PROCESS *Last = &Program.Rescuer;
+    NTSTATUS Status;
+    ULONG Index;
+
+    EndActors();
+    Last->Process = SimCreateProcess(TRUE);
+    Last->Control = SimOpen(Last->Process, SIM_CONTROL, GENERIC_READ | GENERIC_WRITE, &Status);
+    if (Last->Control != NULL && !NT_SUCCESS(Status)) {
+        SimClose(Last->Control); /* Wine lets a refused open through */
+        Last->Control = NULL;
+    }
+    EndIos(Options);
+    if (Last->Control != NULL)
+        CheckAllStats(Last->Control);
     EndProcesses(Options);
-    if (Control != NULL && NT_SUCCESS(Status))
-        UnmountAll(Control);
+    if (Last->Control != NULL)
+        UnmountAll(Last->Control);
     ProgramReap(TRUE);
     EndClients();
     for (Index = 0; Index < Program.DiskCount; Index++)
         SimUnmountFileSystem(Program.Disks[Index].Name);
-    if (Control != NULL)
-        SimClose(Control);
-    SimEndProcess(Last);
+    ProgramCloseControl(Last);
+    SimEndProcess(Last->Process);
     StopDriver();
 }
 

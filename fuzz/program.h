@@ -24,6 +24,7 @@
 #define PROGRAM_WINE 1u
 #define PROGRAM_KILL 2u        /* at the end servers are killed, not closed */
 #define PROGRAM_OLD_WINDOWS 4u /* XP: another kind of pool */
+#define PROGRAM_SERVE 8u /* at the end all is served that was asked for; else it is cancelled */
 #define OP_SIZE 4u
 #define MAX_OPS 120u
 #define ACTOR(n) ((n) << 6)
@@ -158,6 +159,7 @@ typedef struct DISK_MODEL {
     BOOLEAN Gone;         /* something has begun that removes it */
     ULONG Unmounting;     /* attempts under way */
     BOOLEAN AnyCancelled; /* I/O: slots may be orphans */
+    BOOLEAN Muddled;      /* a server may have been given what it took for an earlier epoch's */
     BOOLEAN Lost;         /* something has begun that loses its server */
     ULONG64 LostAtUs;
     ULONG ErrorsSent;            /* by status: bits */
@@ -233,7 +235,7 @@ typedef struct CHANGE { /* a server has performed a WRITE or TRIM */
 #define MAX_CHANGES 4096u
 
 typedef struct PROGRAM {
-    PROCESS Servers[MAX_SERVERS], Clients[MAX_CLIENTS];
+    PROCESS Servers[MAX_SERVERS], Clients[MAX_CLIENTS], Rescuer;
     DISK_MODEL Disks[MAX_DISKS];
     OPEN_FILE Files[MAX_FILES];
     ATTACHMENT Attachments[MAX_ATTACHMENTS];
@@ -258,6 +260,7 @@ IO *ProgramNewIo(IO_KIND Kind, SIM_PROCESS *Process, DISK_MODEL *Disk); /* NULL:
 PROCESS *ProgramServer(UCHAR Number);     /* with its handle open; NULL */
 DISK_MODEL *ProgramDisk(UCHAR Number);    /* NULL: none */
 VOID ProgramLose(ATTACHMENT *Attachment); /* something begins that ends it */
+VOID ProgramAttach(PROCESS *Server, DISK_MODEL *Disk, ULONG How); /* CM_IOCTL_ATTACH */
 VOID ProgramKill(PROCESS *Process);
 VOID ProgramCloseControl(PROCESS *Server);
 VOID ProgramStopDriver(VOID);
@@ -269,6 +272,10 @@ VOID OpStartServer(const OP *Op), OpMount(const OP *Op), OpOpen(const OP *Op),
 
 /* program_server.c */
 ATTACHMENT *ServerAttach(DISK_MODEL *Disk, PROCESS *Server);
+VOID ServerGiveArena(DISK_MODEL *Disk, ULONG Flags);
+BOOLEAN ServerServe(DISK_MODEL *Disk); /* @return whether there may be more to do */
+/* Nothing happens: then no exchange must be waiting while a request is. */
+VOID ServerCheckParked(const DISK_MODEL *Disk);
 VOID ServerExchangeEnded(IO *Io, NTSTATUS Status);
 VOID OpArena(const OP *Op), OpExchange(const OP *Op), OpServe(const OP *Op);
 

@@ -267,21 +267,18 @@ VOID OpUnmount(const OP *Op)
     Disk->Gone = TRUE;
 }
 
-VOID OpAttach(const OP *Op)
+VOID ProgramAttach(PROCESS *Server, DISK_MODEL *Disk, ULONG How)
 {
-    PROCESS *Server = ProgramServer(Op->A);
-    DISK_MODEL *Disk = ProgramDisk(Op->B);
-    struct cm_attach Attach = {.abi_version = CM_ABI_VERSION + (Op->C & 1), .flags = Op->C & 2};
+    struct cm_attach Attach = {.abi_version = CM_ABI_VERSION + (How & 1),
+                               .flags = How & 2,
+                               .disk_id = Disk->Id,
+                               .size = Disk->Size + (How & 4)};
+    SIM_PROCESS *Process = Server->Process;
     struct cm_attached Attached;
-    SIM_PROCESS *Process;
     NTSTATUS Status;
 
-    if (Server == NULL || Disk == NULL ||
-        Program.AttachmentCount + Program.Attaching >= MAX_ATTACHMENTS)
+    if (Program.AttachmentCount + Program.Attaching >= MAX_ATTACHMENTS)
         return;
-    Process = Server->Process;
-    Attach.disk_id = Disk->Id;
-    Attach.size = Disk->Size + (Op->C & 4);
     Program.Attaching++;
     Status = SimFinish(SimIoctl(Server->Control, CM_IOCTL_ATTACH, &Attach, sizeof(Attach),
                                 &Attached, sizeof(Attached)),
@@ -289,7 +286,7 @@ VOID OpAttach(const OP *Op)
     Program.Attaching--;
     if (!NT_SUCCESS(Status))
         return;
-    CHECK((Op->C & 7) == 0);
+    CHECK((How & 7) == 0);
     CHECK(Disk->Lost && Disk->HoldSeconds != 0);
     CHECK_EQ(Attached.disk_id, Disk->Id);
     CHECK_EQ(Attached.arena_size, Disk->ArenaSize);
@@ -298,6 +295,15 @@ VOID OpAttach(const OP *Op)
     CHECK_EQ(Attached.reserved, 0);
     if (Server->Process == Process && Server->Control != NULL)
         ServerAttach(Disk, Server);
+}
+
+VOID OpAttach(const OP *Op)
+{
+    PROCESS *Server = ProgramServer(Op->A);
+    DISK_MODEL *Disk = ProgramDisk(Op->B);
+
+    if (Server != NULL && Disk != NULL)
+        ProgramAttach(Server, Disk, Op->C);
 }
 
 /* -- questions --------------------------------------------------------------------------------- */
@@ -576,9 +582,15 @@ VOID OpIoctl(const OP *Op)
 
 /* -- the machine ------------------------------------------------------------------------------- */
 
+/* In small steps, so that what ends by time is seen when it does. The main thread. */
 VOID OpSleep(const OP *Op)
 {
-    SimSleepMs(Op->A * 1000u / 16);
+    ULONG Step;
+
+    for (Step = 0; Step < Op->A; Step++) {
+        SimSleepMs(1000 / 16);
+        ProgramReap(FALSE);
+    }
 }
 
 VOID ProgramStopDriver(VOID)

@@ -46,7 +46,7 @@ static VOID Lend(ATTACHMENT *Attachment, const struct cm_arena *Arena, ULONG Cod
                  ? ProgramNewIo(IO_LEND, Attachment->Process, Attachment->Disk)
                  : NULL;
     ULONG At, Length = (ULONG)Attachment->Disk->ArenaSize;
-    BOOLEAN HadOne = Attachment->Arena != NULL;
+    BOOLEAN HadOne = Attachment->Arena != NULL || Attachment->MayBeLost;
     SIM_IO *Sent;
 
     if (Io == NULL)
@@ -73,7 +73,7 @@ static VOID Lend(ATTACHMENT *Attachment, const struct cm_arena *Arena, ULONG Cod
     }
     CHECK((Flags & (ARENA_WRONG_SIZE | ARENA_WRONG_WAY | ARENA_UNALIGNED)) == 0);
     /* Lost: it has become the arena of the next epoch of the same server. */
-    CHECK(!HadOne || MayBeLost(Attachment));
+    CHECK(!HadOne || Attachment->MayBeLost);
     Attachment->Disk->Served = TRUE;
     Io->Io = Sent;
 }
@@ -91,29 +91,36 @@ static VOID Map(ATTACHMENT *Attachment, const struct cm_arena *Arena, ULONG Code
     CHECK((Flags & (ARENA_WRONG_SIZE | ARENA_WRONG_WAY)) == 0);
     CHECK_EQ(Mapped.size, Attachment->Disk->ArenaSize);
     Attachment->Disk->Served = TRUE;
-    if (Server->Process == Attachment->Process)
+    if (Server->Process == Attachment->Process && !Attachment->MayBeLost)
         Attachment->Arena = (PUCHAR)(uintptr_t)Mapped.address;
 }
 
-VOID OpArena(const OP *Op)
+VOID ServerGiveArena(DISK_MODEL *Disk, ULONG Flags)
 {
-    DISK_MODEL *Disk = ProgramDisk(Op->A);
-    ATTACHMENT *Attachment = Disk != NULL ? Disk->Attachment : NULL;
+    ATTACHMENT *Attachment = Disk->Attachment;
     struct cm_arena Arena;
     BOOLEAN Maps = SimIsWine();
 
     if (Attachment == NULL || ControlOf(Attachment) == NULL || Attachment->IsTrying)
         return;
-    if ((Op->B & ARENA_WRONG_WAY) != 0)
+    if ((Flags & ARENA_WRONG_WAY) != 0)
         Maps = !Maps;
     Arena.disk_id = Disk->Id;
-    Arena.size = Disk->ArenaSize + ((Op->B & ARENA_WRONG_SIZE) != 0 ? 4096 : 0);
+    Arena.size = Disk->ArenaSize + ((Flags & ARENA_WRONG_SIZE) != 0 ? 4096 : 0);
     Attachment->IsTrying = TRUE;
     if (Maps)
-        Map(Attachment, &Arena, CM_IOCTL_ARENA_MAP, Op->B);
+        Map(Attachment, &Arena, CM_IOCTL_ARENA_MAP, Flags);
     else
-        Lend(Attachment, &Arena, CM_IOCTL_ARENA_LEND, Op->B);
+        Lend(Attachment, &Arena, CM_IOCTL_ARENA_LEND, Flags);
     Attachment->IsTrying = FALSE;
+}
+
+VOID OpArena(const OP *Op)
+{
+    DISK_MODEL *Disk = ProgramDisk(Op->A);
+
+    if (Disk != NULL)
+        ServerGiveArena(Disk, Op->B);
 }
 
 /* -- replies ----------------------------------------------------------------------------------- */
@@ -184,19 +191,34 @@ static VOID AnswerAs(EXCHANGE *Exchange, HELD *Held, REPLY_KIND Kind)
     }
 }
 
+/* A reply that would be good if its tag were: one of those that have been answered, or of a use of a slot that
+ * will never come, or of a slot that there is not. */
+static VOID AddBadTag(EXCHANGE *Exchange, ULONG Count, REPLY_KIND Kind)
+{
+    const ATTACHMENT *Attachment = Exchange->Attachment;
+    ULONG64 Tag = (Count & 1) != 0 ? 0xFFFF : Count / 2 % Attachment->Disk->Depth;
+    const HELD *Held;
+
+    Tag |= (Count & 8) != 0 ? 0 : UINT64_C(1) << 40;
+    if (Kind == REPLY_OLD && Attachment->OldCount == 0)
+        return;
+    if (Kind == REPLY_OLD)
+        Tag = Attachment->Old[Count % min(Attachment->OldCount, 8)];
+    Held = CM_TAG_SLOT(Tag) < MAX_DEPTH ? &Attachment->Held[CM_TAG_SLOT(Tag)] : NULL;
+    if ((Count & 4) != 0 && Held != NULL && Held->Used)
+        AddReply(Exchange, Tag, CM_STATUS_OK, DataLength(&Held->Request));
+    else
+        AddReply(Exchange, Tag, CM_STATUS_IO_ERROR, 0);
+    Exchange->HasBad = TRUE;
+}
+
 static VOID AddReplies(EXCHANGE *Exchange, ULONG Count, REPLY_KIND Kind)
 {
     ATTACHMENT *Attachment = Exchange->Attachment;
     ULONG Depth = Attachment->Disk->Depth, Index;
 
-    if (Kind == REPLY_GARBAGE || (Kind == REPLY_OLD && Attachment->OldCount != 0)) {
-        AddReply(Exchange,
-                 Kind == REPLY_OLD
-                     ? Attachment->Old[Count % min(Attachment->OldCount, 8)]
-                     : UINT64_C(0x123450000) * (Count + 1) + (Count % 2 != 0 ? 0xFFFF : Depth - 1),
-                 CM_STATUS_COUNT, 0);
-        Exchange->HasBad = TRUE;
-    }
+    if (Kind == REPLY_GARBAGE || Kind == REPLY_OLD)
+        AddBadTag(Exchange, Count, Kind);
     for (Index = 0; Index < Depth && Count != 0; Index++) {
         HELD *Held =
             &Attachment
@@ -219,8 +241,12 @@ static VOID Fetched(EXCHANGE *Exchange, const struct cm_request *Request)
     HELD *Held;
 
     CHECK(Slot < Disk->Depth);
-    if (Disk->Attachment != Attachment || MayBeLost(Attachment))
-        return; /* its slots may be somebody else's by now */
+    if (Disk->Attachment != Attachment || Attachment->MayBeLost) {
+        /* Perhaps it is of the next epoch of the same server, whose slots these are then. */
+        if (ControlOf(Attachment) != NULL)
+            Disk->Muddled = TRUE;
+        return;
+    }
     Held = &Attachment->Held[Slot];
     if (Request->op == CM_OP_WRITE && Attachment->Arena != NULL)
         Stamp = ModelCheckWrite(Disk, Request, Attachment->Arena + (SIZE_T)Slot * Disk->SlotSize);
@@ -349,20 +375,56 @@ VOID OpExchange(const OP *Op)
     free(Exchange);
 }
 
-/* Whether there may be more to do. */
-static BOOLEAN ServeRound(ATTACHMENT *Attachment)
+static BOOLEAN HasAny(const ATTACHMENT *Attachment)
 {
+    ULONG Index;
+
+    for (Index = 0; Index < MAX_DEPTH; Index++)
+        if (Attachment->Held[Index].Used)
+            return TRUE;
+    return FALSE;
+}
+
+static BOOLEAN HasParked(const ATTACHMENT *Attachment)
+{
+    ULONG Index;
+
+    for (Index = 0; Index < MAX_IOS; Index++) {
+        const IO *Io = &Program.Ios[Index];
+        if (Io->Kind == IO_EXCHANGE && Io->Exchange->Attachment == Attachment &&
+            !Io->Exchange->Foreign && Io->Exchange->Room != 0 && !Io->CancelAsked)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+VOID ServerCheckParked(const DISK_MODEL *Disk)
+{
+    const ATTACHMENT *Attachment = Disk->Attachment;
+    struct cm_stats Stats;
+
+    if (Attachment == NULL || MayBeLost(Attachment) || Attachment->Arena == NULL ||
+        ControlOf(Attachment) == NULL || !HasParked(Attachment) || HasAny(Attachment) ||
+        Disk->Muddled)
+        return;
+    if (NT_SUCCESS(RigStats(ControlOf(Attachment), Disk->Id, &Stats)) && Stats.waiting != 0)
+        SimStop("%llu requests wait, and so does an exchange", (unsigned long long)Stats.waiting);
+}
+
+BOOLEAN ServerServe(DISK_MODEL *Disk)
+{
+    ATTACHMENT *Attachment = Disk->Attachment;
     EXCHANGE *Exchange;
     BOOLEAN More;
 
-    if (ControlOf(Attachment) == NULL || Attachment->Arena == NULL)
+    if (Attachment == NULL || ControlOf(Attachment) == NULL || Attachment->Arena == NULL)
         return FALSE;
     Exchange = calloc(1, sizeof(*Exchange));
     Exchange->Attachment = Attachment;
     Exchange->Room = MAX_DEPTH;
     AddReplies(Exchange, MAX_DEPTH, REPLY_GOOD);
     ExchangeNow(ControlOf(Attachment), Exchange);
-    More = Exchange->Out.Head.request_count != 0;
+    More = Exchange->AnsweredCount != 0 || HasAny(Attachment);
     free(Exchange);
     return More;
 }
@@ -372,8 +434,6 @@ VOID OpServe(const OP *Op)
     DISK_MODEL *Disk = ProgramDisk(Op->A);
     ULONG Rounds = 1 + Op->B % 8;
 
-    if (Disk == NULL || Disk->Attachment == NULL)
-        return;
-    while (Rounds-- != 0 && ServeRound(Disk->Attachment))
+    while (Disk != NULL && Rounds-- != 0 && ServerServe(Disk))
         ;
 }
