@@ -244,6 +244,7 @@ typedef struct PROGRAM {
     CHANGE Changes[MAX_CHANGES];
     ULONG DiskCount, AttachmentCount, PastCount, ChangeCount, Regions;
     ULONG Mounting, Attaching, OpeningFiles; /* under way */
+    ULONG MountsTried;                       /* since the driver was started */
     ULONG64 When;                            /* counts what happens */
     BOOLEAN Stopping;                        /* the driver is being stopped, or has been */
 } PROGRAM;
