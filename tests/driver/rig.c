@@ -25,17 +25,6 @@ static const SYSTEM Systems[] = {
     {"wine", "free", {.System = SIM_WINE, .DelayRate = 20}},
 };
 
-/* Two reads of the simulation itself, of what the driver may change at that moment: whether an IRP that it
- * has pended is marked so (it may do that again), and whether a device has been deleted. */
-#ifdef __SANITIZE_THREAD__
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-    return "race_top:^CheckReturn$\nrace_top:^Do$\n";
-}
-#endif
-
 static BOOLEAN Serial;
 
 BOOLEAN RigIsSerial(VOID)
