@@ -158,7 +158,7 @@ static BOOLEAN HoldIsOver(const DISK_MODEL *Disk)
 
 BOOLEAN ModelMayBeGone(const DISK_MODEL *Disk)
 {
-    return Disk->Gone || Disk->Unmounting != 0 || HoldIsOver(Disk);
+    return Disk->Gone || Disk->Unmounting != 0 || Program.Stopping || HoldIsOver(Disk);
 }
 
 static BOOLEAN MayFail(const IO *Io, NTSTATUS Status)

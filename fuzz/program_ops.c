@@ -616,6 +616,7 @@ VOID OpStart(const OP *Op)
     UNREFERENCED_PARAMETER(Op);
     if (SimDriverIsLoaded())
         return;
+    GoAll();         /* also what was mounted while the stop was waiting for the last handle */
     SimSleepMs(200); /* what tells the ids of disks apart from those of before goes by such steps */
     CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
     Program.Stopping = FALSE;
