@@ -16,6 +16,7 @@ typedef struct BLOCK {
     ULONG Tag;
     SIZE_T Size;
     STACK Allocated;
+    UCHAR Guard[16]; /* must be last: inaccessible, between ours and the driver's */
 } BLOCK;
 
 C_ASSERT(sizeof(BLOCK) % 16 == 0);
@@ -41,6 +42,7 @@ PVOID ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag)
     *Block = (BLOCK){.Magic = BLOCK_MAGIC, .Tag = Tag, .Size = Size};
     StackCapture(&Block->Allocated);
     memset(Block + 1, 0xCD, Size);
+    SIM_POISON(Block->Guard, sizeof(Block->Guard));
     SimLock();
     InsertTailList(&Machine.Pool, &Block->Link);
     SimUnlock();
@@ -51,14 +53,22 @@ PVOID ExAllocatePoolWithTag(POOL_TYPE Type, SIZE_T Size, ULONG Tag)
 
 VOID ExFreePoolWithTag(PVOID Memory, ULONG Tag)
 {
-    BLOCK *Block = (BLOCK *)Memory - 1;
+    BLOCK *Block;
 
     SIM_CALL(DISPATCH_LEVEL);
-    if (Memory == NULL || Block->Magic != BLOCK_MAGIC)
+    if (Memory == NULL)
+        SimStop("NULL is freed");
+    Block = (BLOCK *)Memory - 1;
+    SIM_UNPOISON(Block->Guard, sizeof(Block->Guard));
+    if (Block->Magic != BLOCK_MAGIC)
         SimStop("memory is freed that is not pool, or has been freed");
     if (Block->Tag != Tag)
         SimStopWith("allocated at:", &Block->Allocated,
                     "pool with the tag 0x%x is freed with the tag 0x%x", Block->Tag, Tag);
+    if ((PUCHAR)SimSelf->Lock >= (PUCHAR)Memory &&
+        (PUCHAR)SimSelf->Lock < (PUCHAR)Memory + Block->Size)
+        SimStopWith("acquired at:", (const STACK *)SimSelf->Lock->Where,
+                    "memory is freed that has a spin lock in it that is held");
     SimLock();
     RemoveEntryList(&Block->Link);
     SimUnlock();

@@ -113,6 +113,7 @@ BOOLEAN SimBlock(BOOLEAN (*Ready)(PVOID Context), PVOID Context, UINT64 Timeout)
 
 /* -- stop.c ------------------------------------------------------------------------------------ */
 
+VOID StopBoot(VOID);
 VOID StackCapture(STACK *Stack);
 VOID StackPrint(const char *Title, const STACK *Stack);
 
@@ -179,7 +180,9 @@ VOID IoDefer(VOID (*Routine)(PVOID Context), PVOID Context); /* by a worker, at 
 VOID IrpBoot(VOID);
 VOID IrpShutDown(VOID);
 VOID IrpCheckNoneLeft(VOID);
-VOID IrpPrintPending(VOID);                           /* for messages; whatever is locked */
+VOID IrpPrintPending(VOID); /* for messages; whatever is locked */
+VOID IrpPrintCompletionOf(
+    const VOID *Address); /* the same: if it lies in an IRP that is over; ASan */
 VOID IrpCheckNonePendedOn(const SIM_DEVICE *Device);  /* it is being deleted */
 NTSTATUS IrpSendAndWait(SIM_FILE *File, UCHAR Major); /* CREATE, CLEANUP, CLOSE */
 VOID IrpCancelAllOf(SIM_PROCESS *Process);

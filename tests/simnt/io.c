@@ -427,13 +427,23 @@ VOID IoDefer(VOID (*Routine)(PVOID Context), PVOID Context)
     Push(Work);
 }
 
+static VOID CheckNoItemLeft(VOID)
+{
+    SimLock();
+    if (!IsListEmpty(&Items)) {
+        IO_WORKITEM *Item = CONTAINING_RECORD(Items.Flink, IO_WORKITEM, Link);
+        SimStopWith("allocated at:", &Item->Allocated,
+                    Item->Queued ? "a work item was queued by a driver that has been unloaded"
+                                 : "leak: a work item");
+    }
+    SimUnlock();
+}
+
 VOID IoCheckNoneLeft(VOID)
 {
     CheckNoDeviceLeft();
     CheckNoLinkLeft();
-    if (!IsListEmpty(&Items))
-        SimStopWith("allocated at:", &CONTAINING_RECORD(Items.Flink, IO_WORKITEM, Link)->Allocated,
-                    "leak: a work item");
+    CheckNoItemLeft();
 }
 
 PIO_WORKITEM IoAllocateWorkItem(PDEVICE_OBJECT Device)
@@ -482,4 +492,5 @@ VOID IoQueueWorkItem(PIO_WORKITEM Item, IO_WORKITEM_ROUTINE *Routine, WORK_QUEUE
     Work->Routine = Routine;
     Work->Context = Context;
     Push(Work);
+    SimPoint(); /* it may be over before this returns */
 }

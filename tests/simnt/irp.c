@@ -24,7 +24,7 @@ struct SIM_IO {
     /* ours */
     ULONG Magic;
     pthread_mutex_t Mutex;
-    LIST_ENTRY Link; /* P: SimLock: Machine.Ios, until it is completed */
+    LIST_ENTRY Link; /* P: SimLock: Machine.Ios, until it is completed; Over */
     SIM_FILE *File;
     SIM_DEVICE *Device;
     SIM_PROCESS *Process;
@@ -49,6 +49,44 @@ C_ASSERT(offsetof(SIM_IO, Magic) % 8 == 0);
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+#ifdef SIM_ASAN
+static LIST_ENTRY Over = {&Over, &Over}; /* completed and not yet freed; P: SimLock */
+
+static VOID KeepLocked(SIM_IO *Io)
+{
+    InsertTailList(&Over, &Io->Link);
+}
+
+static VOID Forget(SIM_IO *Io)
+{
+    SimLock();
+    if (!Io->ByDead)
+        RemoveEntryList(&Io->Link);
+    SimUnlock();
+}
+
+VOID IrpPrintCompletionOf(const VOID *Address)
+{
+    PLIST_ENTRY Entry;
+
+    for (Entry = Over.Flink; Entry != &Over; Entry = Entry->Flink) {
+        SIM_IO *Io = CONTAINING_RECORD(Entry, SIM_IO, Link);
+        if ((PUCHAR)Address >= (PUCHAR)Io && (PUCHAR)Address < (PUCHAR)Io + IRP_MEMORY)
+            StackPrint("the IRP was completed at:", &Io->CompletedAt);
+    }
+}
+#else
+static VOID KeepLocked(SIM_IO *Io)
+{
+    UNREFERENCED_PARAMETER(Io);
+}
+
+static VOID Forget(SIM_IO *Io)
+{
+    UNREFERENCED_PARAMETER(Io);
+}
+#endif
+
 static VOID Reference(SIM_IO *Io)
 {
     __atomic_add_fetch(&Io->References, 1, __ATOMIC_SEQ_CST);
@@ -61,6 +99,7 @@ static VOID Dereference(SIM_IO *Io)
     SimLockMutex(&Io->Mutex); /* who let go of it before us has left it */
     SimUnlockMutex(&Io->Mutex);
     pthread_mutex_destroy(&Io->Mutex);
+    Forget(Io);
     Io->Magic = 0;
     SIM_UNPOISON(Io, IRP_MEMORY);
     free(Io);
@@ -195,6 +234,7 @@ static VOID EndIo(SIM_IO *Io, NTSTATUS Status, ULONG_PTR Information)
     SimLock();
     if (!Io->ByDead) {
         RemoveEntryList(&Io->Link);
+        KeepLocked(Io);
         End = CountIoLocked(Io, -1);
     }
     __atomic_store_n(&Io->Done, 1, __ATOMIC_SEQ_CST);
@@ -260,6 +300,7 @@ VOID IofCompleteRequest(PIRP Irp, CCHAR Boost)
     COUNT(Completions);
     if (Dispatched)
         Dereference(Io);
+    SimPoint(); /* who waited for it may do anything now */
 }
 
 PEPROCESS IoGetRequestorProcess(PIRP Irp)

@@ -21,6 +21,9 @@ KIRQL KeGetCurrentIrql(VOID)
 VOID KeInitializeSpinLock(PKSPIN_LOCK Lock)
 {
     SIM_CALL(DISPATCH_LEVEL);
+    if (SimSelf->Lock == Lock)
+        SimStopWith("acquired at:", (const STACK *)Lock->Where,
+                    "a spin lock is initialized that is held");
     *Lock = (KSPIN_LOCK){.Initialized = LOCK_MAGIC};
 }
 
@@ -110,6 +113,7 @@ LONG KeSetEvent(PKEVENT Event, KPRIORITY Increment, BOOLEAN Wait)
     SIM_RELEASE(Event);
     Before = __atomic_exchange_n(&Event->Signalled, 1, __ATOMIC_SEQ_CST);
     SimChanged();
+    SimPoint(); /* who waited for it may do anything now */
     return Before;
 }
 

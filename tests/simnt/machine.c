@@ -67,6 +67,7 @@ VOID SimBoot(const SIM_OPTIONS *Options)
         Machine.Options.WindowsVersion = 0xA00;
     for (Index = 0; Index < RTL_NUMBER_OF(Lists); Index++)
         InitializeListHead(Lists[Index]);
+    StopBoot();
     ScheduleBoot();
     IoBoot();
     IrpBoot();
@@ -74,10 +75,10 @@ VOID SimBoot(const SIM_OPTIONS *Options)
 
 static VOID CheckNothingLeft(VOID)
 {
+    ObCheckNoneLeft(); /* first: handles keep other things */
     PsCheckNoneLeft();
     IrpCheckNoneLeft();
     IoCheckNoneLeft();
-    ObCheckNoneLeft();
     MmCheckNoneLeft();
     ExCheckNoneLeft();
 }

@@ -73,6 +73,7 @@ VOID MmBuildMdl(PMDL Mdl, SIM_MEMORY *Memory, ULONG At, ULONG Length)
     if (SimIsWine()) {
         Mdl->Pages = malloc(Length);
         memcpy(Mdl->Pages, Memory->Address + At, Length);
+        SIM_POISON(Mdl->Pages, Length);
     } else {
         Mdl->Pages = Memory->System + At;
     }
@@ -82,6 +83,7 @@ VOID MmReleaseMdl(PMDL Mdl, SIM_MEMORY *Memory, ULONG At, BOOLEAN IsOutput)
 {
     Mdl->Done = TRUE;
     if (SimIsWine()) {
+        SIM_UNPOISON(Mdl->Pages, Mdl->ByteCount);
         if (IsOutput)
             memcpy(Memory->Address + At, Mdl->Pages, Mdl->ByteCount);
         free(Mdl->Pages);

@@ -49,6 +49,9 @@ static VOID RunThread(PVOID Context)
     SimSelf->Exit = &Exit;
     if (setjmp(Exit) == 0)
         Thread->Start(Thread->Context);
+    if (SimSelf->Irql != PASSIVE_LEVEL)
+        SimStopWith("created at:", &Thread->Created, "a thread of the driver ends at IRQL %u",
+                    SimSelf->Irql);
     SimLeaveDriver(Before);
     SIM_RELEASE(&Thread->Ended);
     __atomic_store_n(&Thread->Ended.Signalled, 1, __ATOMIC_SEQ_CST);

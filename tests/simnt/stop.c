@@ -72,6 +72,13 @@ static VOID PrintWhere(VOID)
     StackPrint("this thread:", &Here);
 }
 
+static VOID PrintMachine(VOID)
+{
+    fprintf(stderr, "  system %s, %s, seed %llu\n",
+            Machine.Options.System == SIM_NT ? "NT" : "Wine",
+            Machine.Options.Serial ? "serial" : "free", (unsigned long long)Machine.Options.Seed);
+}
+
 static VOID __attribute__((noreturn, format(printf, 3, 0)))
 Die(const char *Title, const STACK *Other, const char *Format, va_list Arguments)
 {
@@ -87,9 +94,7 @@ Die(const char *Title, const STACK *Other, const char *Format, va_list Arguments
     PrintWhere();
     if (Other != NULL)
         StackPrint(Title, Other);
-    fprintf(stderr, "  system %s, %s, seed %llu\n",
-            Machine.Options.System == SIM_NT ? "NT" : "Wine",
-            Machine.Options.Serial ? "serial" : "free", (unsigned long long)Machine.Options.Seed);
+    PrintMachine();
     abort();
 }
 
@@ -108,6 +113,42 @@ VOID SimStop(const char *Format, ...)
     va_start(Arguments, Format);
     Die(NULL, NULL, Format, Arguments);
 }
+
+/* -- when it is a sanitizer that stops the machine --------------------------------------------- */
+
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
+
+static VOID OnDeath(VOID)
+{
+#ifdef SIM_ASAN
+    if (__asan_report_present())
+        IrpPrintCompletionOf(__asan_get_report_address());
+#endif
+    if (Machine.On)
+        PrintMachine();
+}
+
+VOID StopBoot(VOID)
+{
+    if (__sanitizer_set_death_callback != NULL)
+        __sanitizer_set_death_callback(OnDeath);
+}
+
+/* The environment's options come after these. */
+#ifdef SIM_ASAN
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_stack_use_after_return=1";
+}
+#endif
+#ifdef __SANITIZE_THREAD__
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "halt_on_error=1";
+}
+#endif
 
 VOID SimAssertFailed(const char *What, const char *File, int Line)
 {

@@ -11,6 +11,12 @@ static NTSTATUS CompletesTwice(PDEVICE_OBJECT Device, PIRP Irp)
     return STATUS_SUCCESS;
 }
 
+static NTSTATUS CompletesTwiceInFull(PDEVICE_OBJECT Device, PIRP Irp)
+{
+    ToySucceed(Device, Irp);
+    return ToySucceed(Device, Irp);
+}
+
 static PIRP Kept; /* the toy's, without a lock: as sinful as the rest */
 
 static NTSTATUS Keeps(PDEVICE_OBJECT Device, PIRP Irp)
@@ -341,6 +347,8 @@ static NTSTATUS DeletesTwice(PDEVICE_OBJECT Device, PIRP Irp)
 static const SELF_CASE Cases[] = {
     SELF_SIN(CompletesTwice, ON_BOTH, NULL, "STOP: an IRP is completed twice",
              "completed first at:"),
+    SELF_SIN(CompletesTwiceInFull, ON_BOTH | ONLY_ASAN, NULL, "AddressSanitizer: use-after-poison",
+             "the IRP was completed at:", "seed"),
     SELF_SIN(CompletesTheOneBefore, ON_BOTH | ONLY_ASAN, TwoIoctls,
              "AddressSanitizer: heap-use-after-free", "IofCompleteRequest"),
     SELF_SIN(CompletesWhatIsNone, ON_BOTH, NULL, "an IRP is completed that is none"),
