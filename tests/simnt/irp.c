@@ -657,6 +657,7 @@ static VOID CancelNow(SIM_IO *Io)
             Io->Irp.CancelIrql = Irql;
     }
     SimUnlockMutex(&Io->Mutex);
+    SIM_ACQUIRE(&Io->Irp.CancelRoutine); /* what was done before the routine was set is seen */
     if (Routine == NULL) {
         IoReleaseCancelSpinLock(Irql);
         return;
