@@ -11,9 +11,14 @@
 
 #include "disk.h"
 
+/*
+ * Mounted, and not locked: who unmounts a disk in good order has locked and dismounted the volume, and holds it
+ * until the disk has gone. The file system goes with that handle. Opening the volume once more would make the
+ * system look for a file system again, and what it finds then stays, and keeps the driver.
+ */
 static BOOLEAN IsMounted(PDEVICE_OBJECT Device)
 {
-    return Device->Vpb != NULL && (Device->Vpb->Flags & VPB_MOUNTED) != 0;
+    return Device->Vpb != NULL && (Device->Vpb->Flags & (VPB_MOUNTED | VPB_LOCKED)) == VPB_MOUNTED;
 }
 
 static NTSTATUS MUST_CHECK OpenVolume(const DISK *Disk, PHANDLE Volume)
