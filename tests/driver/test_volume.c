@@ -111,12 +111,31 @@ static VOID AFileSystemThatHasLetGoIsLeftAlone(VOID)
     RigStopServer(&Server);
 }
 
+/* Who unmounts a disk in good order has its volume locked until the disk has gone, and then lets go of it. */
+static VOID ALockedVolumeIsLeftToWhoHoldsIt(VOID)
+{
+    RIG_SERVER Server = RigStartServer();
+    RIG_DISK Disk, Was;
+
+    RigMount(&Server, SIZE_OF_DISK, &Disk);
+    Was = Disk;
+    CHECK_EQ(SimMountFileSystem(Disk.Name), STATUS_SUCCESS);
+    SimLockFileSystem(Disk.Name);
+    CHECK_EQ(RigUnmount(Server.Control, Disk.Id, 0), STATUS_SUCCESS);
+    RigForget(&Disk);
+    SimSleepMs(30 * 1000); /* the reaper has been there */
+    CHECK(SimFileSystemIsMounted(Was.Name));
+    SimUnmountFileSystem(Was.Name);
+    RigStopServer(&Server);
+}
+
 static const RIG_TEST Tests[] = {
     RIG_TEST_ON("nt", 0, ADiskWhoseServerDiesLosesItsFileSystem, 2),
     RIG_TEST_ON("nt", 0, ADiskUnmountedByForceLosesItsFileSystem, 2),
     RIG_TEST_ON("nt", 0, AFileSystemGoesBeforeTheLastFile, 2),
     RIG_TEST_ON("nt", 0, AHeldDiskKeepsItsFileSystem, 2),
     RIG_TEST_ON("nt", 0, AFileSystemThatHasLetGoIsLeftAlone, 2),
+    RIG_TEST_ON("nt", 0, ALockedVolumeIsLeftToWhoHoldsIt, 2),
 };
 
 int main(int Count, char **Arguments)

@@ -325,6 +325,18 @@ VOID SimUnmountFileSystem(const char *Name)
     IoDereferenceDevice(Device, FALSE);
 }
 
+VOID SimLockFileSystem(const char *Name)
+{
+    SIM_DEVICE *Device = IoFindDevice(Name, TRUE);
+
+    if (Device == NULL)
+        return;
+    SimLock();
+    Device->VpbMemory.Flags |= VPB_LOCKED;
+    SimUnlock();
+    IoDereferenceDevice(Device, FALSE);
+}
+
 static BOOLEAN HasFileSystem(const SIM_DEVICE *Device)
 {
     BOOLEAN FileSystem;

@@ -153,6 +153,7 @@ VOID SimWaitForAll(VOID);
 /* A file system mounts itself on a device (NT), and lets go of it when it is told to dismount. While
  * mounted it keeps the device from being deleted, as all do. */
 NTSTATUS SimMountFileSystem(const char *DeviceName);
+VOID SimLockFileSystem(const char *DeviceName); /* FSCTL_LOCK_VOLUME, by who unmounts it */
 BOOLEAN SimFileSystemIsMounted(const char *DeviceName);
 VOID SimUnmountFileSystem(const char *DeviceName); /* it lets go by itself, if it is mounted */
 
