@@ -157,23 +157,25 @@ static SIM_FILE *NewFile(SIM_DEVICE *Device, SIM_PROCESS *Process, ACCESS_MASK A
     return File;
 }
 
+/* The device first: when a process has no files any more, it keeps no driver either. */
 static VOID FreeFile(SIM_FILE *File)
 {
-    SIM_DEVICE *Device = File->Device;
+    BOOLEAN Killed;
 
+    IoDereferenceDevice(File->Device, TRUE);
     SimLock();
+    Killed = File->Process != NULL && File->Process->Killed;
     RemoveEntryList(&File->Link);
-    if (File->Process != NULL && File->Process->Killed) {
+    if (Killed) {
         InsertTailList(&DeadFiles, &File->Link);
         SIM_POISON(&File->Object, sizeof(File->Object));
-        File = NULL;
     }
     SimUnlock();
     SimChanged();
-    if (File != NULL)
-        SIM_UNPOISON(&File->Object, sizeof(File->Object));
+    if (Killed)
+        return;
+    SIM_UNPOISON(&File->Object, sizeof(File->Object));
     free(File);
-    IoDereferenceDevice(Device, TRUE);
 }
 
 SIM_FILE *SimOpen(SIM_PROCESS *Process, const char *Name, ACCESS_MASK Access, NTSTATUS *Status)

@@ -156,8 +156,8 @@ typedef struct SIM_DEVICE {
     BOOLEAN Deleted;    /* P: SimLock */
     BOOLEAN FileSystem; /* mounted on it; P: SimLock */
     VPB VpbMemory;
-    BOOLEAN HasDacl;
-    ULONG Dacl[64]; /* an ACL */
+    BOOLEAN HasDacl; /* P: SimLock */
+    ULONG Dacl[64];  /* an ACL; P: SimLock */
     STACK Created;
 } SIM_DEVICE;
 

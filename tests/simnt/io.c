@@ -81,6 +81,8 @@ SIM_DEVICE *IoFindDevice(const char *Name, BOOLEAN Deleted)
     if (Device != NULL)
         Device->Pointers++;
     SimUnlock();
+    if (Device != NULL)
+        SIM_ACQUIRE(&Device->Created);
     return Device;
 }
 
@@ -169,6 +171,7 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT Driver, ULONG ExtensionSize, PUNICODE_STR
     if (SimShouldFail(__func__))
         return STATUS_INSUFFICIENT_RESOURCES;
     Device = NewDevice(Driver, ExtensionSize, Name, Type, Characteristics);
+    SIM_RELEASE(&Device->Created);
     SimLock();
     Exists = FindDeviceLocked(Device->Name, FALSE) != NULL;
     if (!Exists) {

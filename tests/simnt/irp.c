@@ -98,6 +98,7 @@ static VOID Dereference(SIM_IO *Io)
         return;
     SimLockMutex(&Io->Mutex); /* who let go of it before us has left it */
     SimUnlockMutex(&Io->Mutex);
+    SIM_ACQUIRE(&Io->Done);
     pthread_mutex_destroy(&Io->Mutex);
     Forget(Io);
     Io->Magic = 0;

@@ -77,8 +77,10 @@ NTSTATUS ZwSetSecurityObject(HANDLE Handle, SECURITY_INFORMATION Information,
     if (Information != DACL_SECURITY_INFORMATION || !Descriptor->DaclPresent ||
         Descriptor->Dacl->AclSize > sizeof(Device->Dacl))
         return STATUS_INVALID_SECURITY_DESCR;
+    SimLock();
     memcpy(Device->Dacl, Descriptor->Dacl, Descriptor->Dacl->AclSize);
     Device->HasDacl = TRUE;
+    SimUnlock();
     return STATUS_SUCCESS;
 }
 
@@ -89,7 +91,7 @@ static BOOLEAN Applies(const ACE *Ace, BOOLEAN IsAdministrator)
     return IsAdministrator && memcmp(Ace->Sid, Administrators, sizeof(Administrators)) == 0;
 }
 
-BOOLEAN SeMayOpen(const SIM_DEVICE *Device, BOOLEAN IsAdministrator, ACCESS_MASK Access)
+static BOOLEAN MayOpenLocked(const SIM_DEVICE *Device, BOOLEAN IsAdministrator, ACCESS_MASK Access)
 {
     const ACL *Acl = (const ACL *)Device->Dacl;
     const ACE *Ace = (const ACE *)(Acl + 1);
@@ -104,4 +106,14 @@ BOOLEAN SeMayOpen(const SIM_DEVICE *Device, BOOLEAN IsAdministrator, ACCESS_MASK
         Ace = (const ACE *)((const UCHAR *)Ace + Ace->Size);
     }
     return (Access & ~Granted) == 0;
+}
+
+BOOLEAN SeMayOpen(const SIM_DEVICE *Device, BOOLEAN IsAdministrator, ACCESS_MASK Access)
+{
+    BOOLEAN May;
+
+    SimLock();
+    May = MayOpenLocked(Device, IsAdministrator, Access);
+    SimUnlock();
+    return May;
 }

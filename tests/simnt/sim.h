@@ -90,8 +90,8 @@ VOID SimEndProcess(SIM_PROCESS *Process); /* has no files and no I/O; frees it *
 
 #define SIM_CONTROL "\\\\.\\CoreMnt"
 
-/* CreateFile. @return NULL, and why. A disk is "\\Device\\CoreMntDisk0". On Wine a refusal by the driver
- * is ignored. */
+/* CreateFile. @return NULL, and why. A disk is "\\Device\\CoreMntDisk0". On Wine a refusal by the driver is
+ * ignored: there is a file, and *Status has what the driver said. */
 SIM_FILE *SimOpen(SIM_PROCESS *Process, const char *Name, ACCESS_MASK Access, NTSTATUS *Status);
 VOID SimClose(SIM_FILE *File); /* CloseHandle; does not cancel I/O, which stays usable */
 

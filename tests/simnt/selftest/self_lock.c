@@ -297,7 +297,7 @@ static const SELF_CASE Cases[] = {
      .On = ON_BOTH,
      .Toy = {.Load = StartThreadThatEndsWithLock, .Unload = EndThread},
      .Hears = {"a thread of the driver ends at IRQL 2"}},
-    SELF_SIN(QueuesWorkThatKeepsALock, ON_BOTH, NULL, "a work item returns at IRQL 2"),
+    SELF_SIN(QueuesWorkThatKeepsALock, ON_NT, NULL, "a work item returns at IRQL 2"),
     {.Name = "UnloadAndKeepLock",
      .On = ON_BOTH,
      .Toy = {.Unload = UnloadAndKeepLock, .KeepsDevice = TRUE, .KeepsLink = TRUE},

@@ -78,6 +78,7 @@ typedef struct SELF_CASE {
     VOID (*Story)(VOID);  /* NULL: SelfOneIoctl */
     const char *Hears[3]; /* all of these, from a program that fails; none: it ends well */
     ULONG Version;        /* of Windows; 0: 10 */
+    BOOLEAN OnNoMachine;  /* the story boots its own */
     ULONG Seeds;          /* tries with another seed until it is heard; 0: one */
 } SELF_CASE;
 
