@@ -8,6 +8,7 @@
 #include "error.h"
 #include "image.h"
 #include "loopback.h"
+#include "partition.h"
 
 #define CM_VERSION_MAJOR 0
 #define CM_VERSION_MINOR 1
