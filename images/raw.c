@@ -3,7 +3,8 @@
  * raw.c - a file that holds the disk's bytes as they are. Byte n of the disk is byte n of the file.
  *
  * Opened by registry.c. Its callbacks are the hot path: called by the pool, on many threads at
- * once; they take no lock, because the system's file calls carry their own offset.
+ * once; they take no lock, because the system's file calls carry their own offset. What a file that
+ * is not cached cannot take as it is, lib/core/aligned.c makes fit.
  *
  * The file has the disk's length from the beginning, because nothing else in it tells the size, and
  * is sparse: storage is taken as data comes. When the storage is full, the write that needs more
@@ -16,17 +17,48 @@
  * read would cost more than the read.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "abi/coremnt_abi.h"
+#include "lib/core/aligned.h"
 #include "lib/core/error_internal.h"
 #include "lib/core/image_internal.h"
 #include "lib/core/os.h"
+
+struct raw {
+    struct cm_os_file *file;
+    struct cm_aligned *aligned; /* in front of it */
+};
+
+/* -- the file, as aligned.c sees it ------------------------------------------------------------ */
+
+static int file_read(void *context, void *buffer, uint32_t length, uint64_t offset)
+{
+    return cm_os_file_read(context, buffer, length, offset);
+}
+
+static int file_write(void *context, const void *buffer, uint32_t length, uint64_t offset)
+{
+    return cm_os_file_write(context, buffer, length, offset);
+}
+
+static int file_resize(void *context, uint64_t size)
+{
+    return cm_os_file_resize(context, size);
+}
+
+static int file_punch(void *context, uint64_t offset, uint64_t length)
+{
+    return cm_os_file_punch(context, offset, length);
+}
 
 /* -- callbacks --------------------------------------------------------------------------------- */
 
 static int raw_read(void *context, void *buffer, uint32_t length, uint64_t offset)
 {
-    return cm_os_file_read(context, buffer, length, offset);
+    struct raw *raw = context;
+
+    return cm_aligned_read(raw->aligned, buffer, length, offset);
 }
 
 /* CM_IMAGE_FUA does not come here: image.c calls raw_flush() after the write, and a file has no
@@ -34,29 +66,41 @@ static int raw_read(void *context, void *buffer, uint32_t length, uint64_t offse
 static int raw_write(void *context, const void *buffer, uint32_t length, uint64_t offset,
                      uint32_t flags)
 {
+    struct raw *raw = context;
+
     (void)flags;
-    return cm_os_file_write(context, buffer, length, offset);
+    return cm_aligned_write(raw->aligned, buffer, length, offset);
 }
 
 static int raw_flush(void *context)
 {
-    return cm_os_file_flush(context);
+    struct raw *raw = context;
+
+    return cm_os_file_flush(raw->file);
 }
 
 static int raw_trim(void *context, uint64_t offset, uint64_t length)
 {
-    return cm_os_file_punch(context, offset, length);
+    struct raw *raw = context;
+
+    return cm_aligned_alone(raw->aligned, offset, length, file_punch, raw->file);
 }
 
 static int raw_info(void *context, struct cm_image_info *info)
 {
+    struct raw *raw = context;
+
     info->format = "raw";
-    return cm_os_file_allocated(context, &info->allocated);
+    return cm_os_file_allocated(raw->file, &info->allocated);
 }
 
 static void raw_close(void *context)
 {
-    cm_os_file_close(context);
+    struct raw *raw = context;
+
+    cm_aligned_free(raw->aligned);
+    cm_os_file_close(raw->file);
+    free(raw);
 }
 
 static const struct cm_image_ops raw_ops = {
@@ -124,11 +168,19 @@ static int fit(struct cm_os_file *file, const char *path, const struct cm_image_
                    path, (unsigned long long)*size, sector_size);
 }
 
+/* How its file is opened, besides for reading or writing. */
+static uint32_t file_flags(const struct cm_image_options *options)
+{
+    return CM_OS_IMAGE | ((options->flags & CM_OPEN_CACHED) != 0 ? CM_OS_CACHED : 0) |
+           ((options->flags & CM_OPEN_UNCACHED) != 0 ? CM_OS_UNCACHED : 0);
+}
+
 static int open_existing(const char *path, const struct cm_image_options *options,
                          struct cm_os_file **file, uint64_t *size)
 {
     int read_only = (options->flags & CM_OPEN_READ_ONLY) != 0;
-    int error = cm_os_file_open(path, read_only ? CM_OS_READ_ONLY : CM_OS_EXCLUSIVE, file);
+    uint32_t access = read_only ? CM_OS_READ_ONLY : CM_OS_EXCLUSIVE;
+    int error = cm_os_file_open(path, access | file_flags(options), file);
 
     if (error != 0)
         return error;
@@ -165,7 +217,7 @@ static int create(const char *path, const struct cm_image_options *options,
 
     if (options->size == 0)
         return cm_fail(CM_EINVAL, "cannot create %s without a size.", path);
-    error = cm_os_file_open(path, CM_OS_CREATE | CM_OS_EXCLUSIVE, file);
+    error = cm_os_file_open(path, CM_OS_CREATE | CM_OS_EXCLUSIVE | file_flags(options), file);
     if (error != 0)
         return error;
     *size = options->size;
@@ -182,10 +234,34 @@ static int can_punch(struct cm_os_file *file, uint64_t size)
     return cm_os_file_punch(file, size, CM_SECTOR_SIZE_LARGE) != CM_ENOTSUP;
 }
 
-int cm_raw_open(const char *path, const struct cm_image_options *options, struct cm_image **image)
+/* From an open file on; the file is the image's if it succeeds, and stays the caller's if not. */
+static int make_image(struct cm_os_file *file, uint64_t size,
+                      const struct cm_image_options *options, struct cm_image **image)
 {
+    struct cm_aligned_below below = {file, file_read, file_write, file_resize};
+    struct cm_aligned_shape shape = {cm_os_file_alignment(file), options->sector_size, size};
     int read_only = (options->flags & CM_OPEN_READ_ONLY) != 0;
     struct cm_image_ops ops = read_only ? raw_read_only_ops : raw_ops;
+    struct raw *raw = calloc(1, sizeof(*raw));
+    int error;
+
+    if (raw == NULL)
+        return cm_fail(CM_ENOMEM, "no memory for an image.");
+    if (!read_only && !can_punch(file, size))
+        ops.trim = NULL;
+    raw->file = file;
+    error = cm_aligned_new(&below, &shape, &raw->aligned);
+    if (error == 0)
+        error = cm_image_new(&ops, raw, size, options->sector_size, image);
+    if (error != 0) {
+        cm_aligned_free(raw->aligned);
+        free(raw);
+    }
+    return error;
+}
+
+int cm_raw_open(const char *path, const struct cm_image_options *options, struct cm_image **image)
+{
     int created = (options->flags & CM_OPEN_CREATE) != 0;
     struct cm_os_file *file;
     uint64_t size;
@@ -197,9 +273,7 @@ int cm_raw_open(const char *path, const struct cm_image_options *options, struct
     }
     if (error != 0)
         return error;
-    if (!read_only && !can_punch(file, size))
-        ops.trim = NULL;
-    error = cm_image_new(&ops, file, size, options->sector_size, image);
+    error = make_image(file, size, options, image);
     if (error != 0 && created)
         return take_back(file, path, error);
     if (error != 0)

@@ -91,6 +91,12 @@ struct cm_image_options {
 #define CM_OPEN_CREATE (1u << 1)
 /* With CM_OPEN_CREATE: an image that exists already is opened instead. */
 #define CM_OPEN_OR_CREATE (1u << 2)
+/*
+ * Let the system cache the image's file. Without it, on Windows, files are read and written past
+ * the system's cache, because a disk whose image is cached can come to wait for itself when much is
+ * written to it; docs/deadlocks.md says when it is safe. Images that are not files ignore it.
+ */
+#define CM_OPEN_CACHED (1u << 3)
 
 /**
  * Open the image that a specification names.
@@ -105,7 +111,9 @@ struct cm_image_options {
  * @param options  NULL for defaults; copied.
  * @param image    Out: belongs to the caller, release with cm_image_close(). NULL on failure.
  * @return 0, or CM_EINVAL, CM_EFORMAT (unknown kind), CM_ENOENT, CM_EEXIST, CM_EACCES, CM_EBUSY
- * (open for writing elsewhere), CM_ENOSPC, CM_ENOMEM, CM_EIO; cm_last_error() has the sentence.
+ * (open for writing elsewhere; on a disk that this process serves or that has no server),
+ * CM_ENOTSUP (compressed or encrypted, and neither CM_OPEN_READ_ONLY nor CM_OPEN_CACHED),
+ * CM_ENOSPC, CM_ENOMEM, CM_EIO; cm_last_error() has the sentence.
  * Threads: any. Since 0.1.
  */
 CM_API int cm_image_open(const char *spec, const struct cm_image_options *options,

@@ -18,6 +18,10 @@
 typedef int cm_image_opener(const char *rest, const struct cm_image_options *options,
                             struct cm_image **image);
 
+/* Past the system's cache, also on systems where that is not needed. Only from within: for tests,
+ * which call an opener themselves. */
+#define CM_OPEN_UNCACHED (1u << 31)
+
 /* One for each kind, in images/. Their table is in registry.c. */
 cm_image_opener cm_memory_open;
 cm_image_opener cm_raw_open;

@@ -20,6 +20,15 @@ struct cm_os_file;
 #define CM_OS_READ_ONLY (1u << 0)
 #define CM_OS_CREATE (1u << 1)    /* make it; CM_EEXIST if it is there */
 #define CM_OS_EXCLUSIVE (1u << 2) /* CM_EBUSY if another process has it open for writing */
+/*
+ * A disk is to be served from it, so no request may wait for that disk: see docs/deadlocks.md. On
+ * Windows it does not go through the system's cache, and is refused if the system would cache it
+ * all the same (CM_ENOTSUP) or if it lies on a disk that nobody else serves (CM_EBUSY). Linux
+ * has no such disks.
+ */
+#define CM_OS_IMAGE (1u << 3)
+#define CM_OS_CACHED (1u << 4)   /* with CM_OS_IMAGE: through the cache all the same */
+#define CM_OS_UNCACHED (1u << 5) /* never through the cache; CM_ENOTSUP if it cannot be so */
 
 /* Opens a regular file; CM_EINVAL for a folder or a device. Blocks. */
 int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file);
@@ -31,8 +40,12 @@ int cm_os_file_remove(const char *path);
  * CM_EINVAL: no path, or longer than that; CM_ENOMEM. */
 int cm_os_full_path(const char *path, char *full, size_t size);
 
-/* All or nothing; reads beyond the end of the file give zeros. Hot: set only the number, no
- * sentence. Any threads at once. */
+/* What offsets, lengths and the memory of requests must be multiples of, in bytes: a power of two;
+ * 1 for a file that goes through the system's cache. lib/core/aligned.h serves the others. */
+uint32_t cm_os_file_alignment(const struct cm_os_file *file);
+
+/* All or nothing; reads beyond the end of the file give zeros. A write of whole blocks beyond the
+ * end makes the file longer. Hot: set only the number, no sentence. Any threads at once. */
 int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset);
 int cm_os_file_write(struct cm_os_file *file, const void *buffer, uint32_t length, uint64_t offset);
 int cm_os_file_flush(struct cm_os_file *file);

@@ -101,7 +101,7 @@ static int find_kind(const char *spec, const struct inner **inner, const char **
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-#define ALL_OPEN_FLAGS (CM_OPEN_READ_ONLY | CM_OPEN_CREATE | CM_OPEN_OR_CREATE)
+#define ALL_OPEN_FLAGS (CM_OPEN_READ_ONLY | CM_OPEN_CREATE | CM_OPEN_OR_CREATE | CM_OPEN_CACHED)
 
 static int check_flags(uint32_t flags)
 {

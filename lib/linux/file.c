@@ -24,8 +24,12 @@
 struct cm_os_file {
     int fd;
     int read_only;
+    uint32_t alignment;
     char path[]; /* for sentences */
 };
+
+/* Past the cache: what every device takes, however large its blocks are. */
+#define DIRECT_ALIGNMENT 4096u
 
 /* Storage is counted in these, whatever the file system's block size: stat(2). */
 #define STAT_BLOCK 512u
@@ -108,6 +112,22 @@ static int lock_descriptor(int fd, const char *path, uint32_t flags)
     return 0;
 }
 
+/*
+ * What is to stay set of the flags of the descriptor. Some file systems in user space take
+ * O_NONBLOCK seriously, which regular files need not. CM_OS_IMAGE alone changes nothing here: this
+ * system has no disks of ours that could wait for themselves.
+ */
+static int set_flags(int fd, const char *path, uint32_t flags)
+{
+    int direct = (flags & CM_OS_UNCACHED) != 0;
+
+    if (fcntl(fd, F_SETFL, direct ? O_DIRECT : 0) == 0)
+        return 0;
+    if (direct && errno == EINVAL)
+        return cm_fail(CM_ENOTSUP, "cannot open %s: its file system caches all files.", path);
+    return cm_file_fail("open", path, errno);
+}
+
 static int open_checked(const char *path, uint32_t flags, int *fd)
 {
     struct stat status;
@@ -119,9 +139,8 @@ static int open_checked(const char *path, uint32_t flags, int *fd)
         error = cm_file_fail("open", path, errno);
     else
         error = check_kind(path, &status);
-    /* Some file systems in user space take O_NONBLOCK seriously, which regular files need not. */
-    if (error == 0 && fcntl(*fd, F_SETFL, 0) != 0)
-        error = cm_file_fail("open", path, errno);
+    if (error == 0)
+        error = set_flags(*fd, path, flags);
     if (error == 0)
         error = lock_descriptor(*fd, path, flags);
     if (error == 0)
@@ -145,6 +164,7 @@ int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file)
         return cm_fail(CM_ENOMEM, "cannot open %s: no memory.", path);
     memcpy(opened->path, path, length);
     opened->read_only = (flags & CM_OS_READ_ONLY) != 0;
+    opened->alignment = (flags & CM_OS_UNCACHED) != 0 ? DIRECT_ALIGNMENT : 1;
     error = open_checked(path, flags, &opened->fd);
     if (error != 0) {
         free(opened);
@@ -173,6 +193,11 @@ int cm_os_file_remove(const char *path)
 
 /* -- input and output -------------------------------------------------------------------------- */
 
+uint32_t cm_os_file_alignment(const struct cm_os_file *file)
+{
+    return file->alignment;
+}
+
 int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset)
 {
     char *at = buffer;
@@ -191,6 +216,10 @@ int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint
         at += done;
         offset += (uint64_t)done;
         length -= (uint32_t)done;
+        if ((uint64_t)done % file->alignment != 0) { /* the end, within a block */
+            memset(at, 0, length);
+            return 0;
+        }
     }
     return 0;
 }

@@ -9,6 +9,8 @@
  * NT lets one request at a time into a file that was opened for synchronous I/O, so files are
  * opened for overlapped I/O, and each request is waited for at an event of its own. The file itself
  * cannot be what is waited for: any request of any thread signals it.
+ *
+ * The files of images are opened without buffering: docs/deadlocks.md says why.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,10 @@
 
 #include "lib/core/error_internal.h"
 #include "lib/core/file_error.h"
+#include "lib/core/file_rules.h"
 #include "lib/core/os.h"
 #include "lib/windows/event.h"
+#include "lib/windows/file_place.h"
 #include "lib/windows/path.h"
 #include "lib/windows/wide.h"
 #include "lib/windows/winerror.h"
@@ -30,13 +34,52 @@
 struct cm_os_file {
     HANDLE handle;
     int read_only;
-    LONG sparse; /* interlocked: set_sparse may come while others punch */
-    char path[]; /* for sentences */
+    uint32_t alignment; /* bytes; 1: it goes through the system's cache */
+    LONG sparse;        /* interlocked: set_sparse may come while others punch */
+    char path[];        /* for sentences */
 };
+
+/* Of sectors, in bytes. */
+#define SMALLEST_ALIGNMENT 512u
+#define UNKNOWN_ALIGNMENT 4096u
 
 static int refuse_read_only(const char *action, const struct cm_os_file *file)
 {
     return cm_fail(CM_EROFS, "cannot %s %s: it was opened read-only.", action, file->path);
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static int begin(OVERLAPPED *request, uint64_t offset)
+{
+    memset(request, 0, sizeof(*request));
+    request->Offset = (DWORD)offset;
+    request->OffsetHigh = (DWORD)(offset >> 32);
+    request->hEvent = cm_event_take(CM_EVENT_MANUAL);
+    return request->hEvent != NULL ? 0 : CM_ENOMEM;
+}
+
+/* Waits for a request, if it has not been done at once, and gives its event back. Returns the
+ * system's error, or 0. */
+static DWORD finish(const struct cm_os_file *file, BOOL accepted, OVERLAPPED *request, DWORD *done)
+{
+    DWORD system_error = accepted ? 0 : GetLastError();
+
+    if (system_error == 0 || system_error == ERROR_IO_PENDING)
+        system_error = GetOverlappedResult(file->handle, request, done, TRUE) ? 0 : GetLastError();
+    cm_event_give(CM_EVENT_MANUAL, request->hEvent);
+    return system_error;
+}
+
+static DWORD control(const struct cm_os_file *file, DWORD code, void *input, DWORD size)
+{
+    OVERLAPPED request;
+    DWORD done = 0;
+
+    if (begin(&request, 0) != 0)
+        return ERROR_NOT_ENOUGH_MEMORY;
+    return finish(file, DeviceIoControl(file->handle, code, input, size, NULL, 0, NULL, &request),
+                  &request, &done);
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -91,6 +134,12 @@ static int is_folder(const wchar_t *native)
     return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
+static int is_uncached(uint32_t flags)
+{
+    return (flags & CM_OS_UNCACHED) != 0 ||
+           ((flags & CM_OS_IMAGE) != 0 && (flags & CM_OS_CACHED) == 0);
+}
+
 /*
  * Sharing is checked by the system, against all programs: with CM_OS_EXCLUSIVE nobody else may have
  * it open for writing, before or after; readers that do not mind (a share mode with write: our own
@@ -102,7 +151,8 @@ static int open_handle(const char *path, const wchar_t *native, uint32_t flags, 
     DWORD access = (flags & CM_OS_READ_ONLY) != 0 ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE;
     DWORD share = FILE_SHARE_READ | ((flags & CM_OS_EXCLUSIVE) != 0 ? 0 : FILE_SHARE_WRITE);
     /* If it turns out to be a pipe, whoever is at its other end must not act in our name. */
-    DWORD how = FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION;
+    DWORD how = FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION |
+                (is_uncached(flags) ? FILE_FLAG_NO_BUFFERING : 0);
 
     *handle = CreateFileW(native, access, share, NULL, create ? CREATE_NEW : OPEN_EXISTING,
                           FILE_ATTRIBUTE_NORMAL | how, NULL);
@@ -116,8 +166,33 @@ static int open_handle(const char *path, const wchar_t *native, uint32_t flags, 
     return 0;
 }
 
+/* The sectors of the file's volume, as file systems want them to be kept to. One that does not say
+ * gets what is enough for every disk. */
+static uint32_t alignment_of(HANDLE handle)
+{
+    FILE_FS_SIZE_INFORMATION size;
+    IO_STATUS_BLOCK io;
+    ULONG bytes;
+
+    if (!NT_SUCCESS(
+            NtQueryVolumeInformationFile(handle, &io, &size, sizeof(size), FileFsSizeInformation)))
+        return UNKNOWN_ALIGNMENT;
+    bytes = size.BytesPerSector;
+    return bytes < SMALLEST_ALIGNMENT || (bytes & (bytes - 1)) != 0 ? UNKNOWN_ALIGNMENT : bytes;
+}
+
+/* A folder that compresses gives that to new files, which is easily taken back as long as they are
+ * empty. If it cannot be, the check below says so. */
+static void uncompress_new(struct cm_os_file *file, uint32_t flags)
+{
+    USHORT none = COMPRESSION_FORMAT_NONE;
+
+    if ((flags & CM_OS_CREATE) != 0 && (flags & CM_OS_IMAGE) != 0)
+        (void)control(file, FSCTL_SET_COMPRESSION, &none, sizeof(none));
+}
+
 /* After opening, for what the name has not given away. */
-static int check_kind(struct cm_os_file *file)
+static int check_kind(struct cm_os_file *file, uint32_t flags)
 {
     BY_HANDLE_FILE_INFORMATION information;
 
@@ -130,7 +205,19 @@ static int check_kind(struct cm_os_file *file)
     if ((information.dwFileAttributes & FILE_ATTRIBUTE_DEVICE) != 0)
         return cm_file_fail("open", file->path, ERROR_BAD_DEV_TYPE);
     file->sparse = (information.dwFileAttributes & FILE_ATTRIBUTE_SPARSE_FILE) != 0;
-    return 0;
+    return cm_file_rules_check(file->path, information.dwFileAttributes, flags);
+}
+
+static int check_opened(struct cm_os_file *file, uint32_t flags)
+{
+    int error;
+
+    file->alignment = is_uncached(flags) ? alignment_of(file->handle) : 1;
+    uncompress_new(file, flags);
+    error = check_kind(file, flags);
+    if (error == 0 && (flags & CM_OS_IMAGE) != 0)
+        error = cm_file_place_check_open(file->path, file->handle);
+    return error;
 }
 
 static int open_checked(struct cm_os_file *file, uint32_t flags)
@@ -140,13 +227,18 @@ static int open_checked(struct cm_os_file *file, uint32_t flags)
 
     if (error != 0)
         return error;
-    error = open_handle(file->path, native, flags, &file->handle);
+    if ((flags & CM_OS_IMAGE) != 0)
+        error = cm_file_place_check(file->path, native);
+    if (error == 0)
+        error = open_handle(file->path, native, flags, &file->handle);
+    if (error == 0) {
+        error = check_opened(file, flags);
+        if (error != 0)
+            CloseHandle(file->handle);
+        if (error != 0 && (flags & CM_OS_CREATE) != 0)
+            DeleteFileW(native); /* ours; the first failure is the one to tell */
+    }
     free(native);
-    if (error != 0)
-        return error;
-    error = check_kind(file);
-    if (error != 0)
-        CloseHandle(file->handle);
     return error;
 }
 
@@ -191,41 +283,12 @@ int cm_os_file_remove(const char *path)
     return error;
 }
 
-/* -- requests ---------------------------------------------------------------------------------- */
-
-static int begin(OVERLAPPED *request, uint64_t offset)
-{
-    memset(request, 0, sizeof(*request));
-    request->Offset = (DWORD)offset;
-    request->OffsetHigh = (DWORD)(offset >> 32);
-    request->hEvent = cm_event_take(CM_EVENT_MANUAL);
-    return request->hEvent != NULL ? 0 : CM_ENOMEM;
-}
-
-/* Waits for a request, if it has not been done at once, and gives its event back. Returns the
- * system's error, or 0. */
-static DWORD finish(const struct cm_os_file *file, BOOL accepted, OVERLAPPED *request, DWORD *done)
-{
-    DWORD system_error = accepted ? 0 : GetLastError();
-
-    if (system_error == 0 || system_error == ERROR_IO_PENDING)
-        system_error = GetOverlappedResult(file->handle, request, done, TRUE) ? 0 : GetLastError();
-    cm_event_give(CM_EVENT_MANUAL, request->hEvent);
-    return system_error;
-}
-
-static DWORD control(const struct cm_os_file *file, DWORD code, void *input, DWORD size)
-{
-    OVERLAPPED request;
-    DWORD done = 0;
-
-    if (begin(&request, 0) != 0)
-        return ERROR_NOT_ENOUGH_MEMORY;
-    return finish(file, DeviceIoControl(file->handle, code, input, size, NULL, 0, NULL, &request),
-                  &request, &done);
-}
-
 /* -- input and output -------------------------------------------------------------------------- */
+
+uint32_t cm_os_file_alignment(const struct cm_os_file *file)
+{
+    return file->alignment;
+}
 
 int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint64_t offset)
 {
@@ -248,6 +311,10 @@ int cm_os_file_read(struct cm_os_file *file, void *buffer, uint32_t length, uint
         at += done;
         offset += done;
         length -= done;
+        if (done % file->alignment != 0) { /* the end, within a block */
+            memset(at, 0, length);
+            return 0;
+        }
     }
     return 0;
 }

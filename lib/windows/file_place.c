@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file_place.c - on which disk a file lies, found without touching that disk.
+ *
+ * Called by file.c when an image's file is opened, on the caller's thread. A path is followed from
+ * its beginning, one folder after the other: its first part (C:, Volume{...}, GLOBALROOT\Device\x)
+ * names a device, and a folder may be a link to elsewhere (mount folders, junctions, symbolic
+ * links), with which it begins anew. As soon as a disk of CoreMnt is met, that disk is looked at
+ * before anything on it is: if it is ours to serve, or has no server, the search is over. If
+ * another process serves it, it answers, but what it answers with lies on a disk too, so the image
+ * of that disk is followed in the same way.
+ *
+ * What is not found out counts as harmless: the system then says what is wrong with the path.
+ */
+#include "lib/windows/file_place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <winioctl.h>
+#include <winternl.h>
+
+#include "lib/core/error_internal.h"
+#include "lib/windows/wide.h"
+
+#include <coremnt/disk.h>
+
+#define MAX_UNITS 32768u /* of any path, with its end */
+#define MAX_STEPS 64u    /* links and images followed: more is a circle */
+#define TAG_MOUNT_POINT 0xA0000003u
+#define TAG_SYMLINK 0xA000000Cu
+#define SYMLINK_RELATIVE 1u
+
+static const wchar_t disk_prefix[] = L"\\Device\\CoreMntDisk";
+
+/* What FSCTL_GET_REPARSE_POINT gives for links; offsets and lengths in bytes, from `names` on. */
+struct link {
+    ULONG tag;
+    USHORT data_length, reserved;
+    USHORT target_offset, target_length;
+    USHORT print_offset, print_length;
+    WCHAR names[1]; /* symbolic links: the flags come first */
+};
+
+/* What a search needs; large, so it lies on the heap. */
+struct search {
+    const char *path; /* for the sentence */
+    wchar_t at[MAX_UNITS];
+    wchar_t next[MAX_UNITS];
+    union {
+        struct link link;
+        unsigned char bytes[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
+    } reparse;
+};
+
+/* -- disks ------------------------------------------------------------------------------------- */
+
+/* "\Device\CoreMntDisk7" or that with a path behind it. */
+static int parse_disk(const wchar_t *device, uint32_t *number)
+{
+    size_t length = wcslen(disk_prefix);
+    const wchar_t *at = device + length;
+
+    if (_wcsnicmp(device, disk_prefix, length) != 0 || *at < L'0' || *at > L'9')
+        return 0;
+    for (*number = 0; *at >= L'0' && *at <= L'9'; at++) {
+        if (*number > (UINT32_MAX - 9) / 10)
+            return 0;
+        *number = *number * 10 + (uint32_t)(*at - L'0');
+    }
+    return *at == L'\0' || *at == L'\\';
+}
+
+/* 0: there is no such disk, or no driver to ask. */
+static int find_disk(uint32_t number, struct cm_disk_info *info)
+{
+    struct cm_disk_info *disks;
+    uint32_t count;
+    int found = 0;
+
+    if (cm_list(&disks, &count) != 0)
+        return 0;
+    for (uint32_t i = 0; i < count && !found; i++) {
+        found = disks[i].number == number;
+        if (found)
+            *info = disks[i];
+    }
+    cm_free(disks);
+    return found;
+}
+
+static int check_disk(const char *path, const struct cm_disk_info *disk)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%s", disk->mount_point);
+    if (name[0] == '\0')
+        snprintf(name, sizeof(name), "the disk %llu", (unsigned long long)disk->id);
+    if (disk->owner_pid == 0)
+        return cm_fail(CM_EBUSY,
+                       "%s lies on %s, which has no server now, so opening it would wait for "
+                       "ever. Give an image that lies elsewhere.",
+                       path, name);
+    if (disk->owner_pid == GetCurrentProcessId())
+        return cm_fail(CM_EBUSY,
+                       "%s lies on %s, which this program serves itself: the disk would wait for "
+                       "itself. Give an image that lies elsewhere.",
+                       path, name);
+    return 0;
+}
+
+/* -- following --------------------------------------------------------------------------------- */
+
+/* Puts a new beginning before the rest of the path. 0: too long. */
+static int begin_anew(struct search *search, const wchar_t *start, size_t start_units,
+                      const wchar_t *rest)
+{
+    size_t rest_units = wcslen(rest);
+
+    if (start_units >= MAX_UNITS || rest_units >= MAX_UNITS - start_units)
+        return 0;
+    memmove(search->next, start, start_units * sizeof(wchar_t));
+    memcpy(search->next + start_units, rest, (rest_units + 1) * sizeof(wchar_t));
+    memcpy(search->at, search->next, (start_units + rest_units + 1) * sizeof(wchar_t));
+    return 1;
+}
+
+/* The part behind \\?\ or \??\; NULL: not one of these. */
+static wchar_t *behind_prefix(wchar_t *path)
+{
+    if (wcsncmp(path, L"\\\\?\\", 4) == 0 || wcsncmp(path, L"\\??\\", 4) == 0)
+        return path + 4;
+    return NULL;
+}
+
+/* The target of the link that the first `units` of the path are; 0: it is none that we know. */
+static int read_link(struct search *search, wchar_t **target, size_t *target_units)
+{
+    struct link *link = &search->reparse.link;
+    size_t names = offsetof(struct link, names);
+    HANDLE folder;
+    DWORD bytes = 0;
+    BOOL done;
+
+    folder =
+        CreateFileW(search->at, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                    OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+    if (folder == INVALID_HANDLE_VALUE)
+        return 0;
+    done = DeviceIoControl(folder, FSCTL_GET_REPARSE_POINT, NULL, 0, &search->reparse,
+                           sizeof(search->reparse), &bytes, NULL);
+    CloseHandle(folder);
+    if (!done || bytes < names || (link->tag != TAG_MOUNT_POINT && link->tag != TAG_SYMLINK))
+        return 0;
+    if (link->tag == TAG_SYMLINK) {
+        ULONG flags;
+
+        if (bytes < names + sizeof(flags))
+            return 0;
+        memcpy(&flags, link->names, sizeof(flags));
+        if ((flags & SYMLINK_RELATIVE) != 0) /* stays where it is; looked at when it is open */
+            return 0;
+        names += sizeof(flags);
+    }
+    if (link->target_offset > bytes - names ||
+        link->target_length > bytes - names - link->target_offset ||
+        link->target_offset % sizeof(wchar_t) != 0)
+        return 0;
+    *target = (wchar_t *)(void *)(search->reparse.bytes + names + link->target_offset);
+    *target_units = link->target_length / sizeof(wchar_t);
+    return 1;
+}
+
+/* Follows the first link among the folders of the path. 1: there was one, and `at` is new. */
+static int follow_link(struct search *search, wchar_t *first_folder)
+{
+    wchar_t *end = first_folder;
+
+    while (*end != L'\0') {
+        wchar_t *target;
+        wchar_t kept;
+        size_t units;
+        DWORD attributes;
+        int found = 0;
+
+        for (end++; *end != L'\0' && *end != L'\\'; end++)
+            ;
+        kept = *end;
+        *end = L'\0';
+        attributes = GetFileAttributesW(search->at);
+        if (attributes != INVALID_FILE_ATTRIBUTES &&
+            (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0)
+            found = read_link(search, &target, &units);
+        *end = kept;
+        if (attributes == INVALID_FILE_ATTRIBUTES)
+            return 0;
+        if (found) {
+            while (units > 0 && target[units - 1] == L'\\')
+                units--;
+            return begin_anew(search, target, units, end);
+        }
+    }
+    return 0;
+}
+
+/* The device of the path's first part. *rest: what is behind it. 0: not known. */
+static int first_device(struct search *search, wchar_t *device, DWORD units, wchar_t **rest)
+{
+    static const wchar_t global[] = L"GLOBALROOT\\";
+    wchar_t *name = behind_prefix(search->at);
+    wchar_t *end;
+    wchar_t kept;
+    DWORD length;
+
+    if (name == NULL)
+        return 0;
+    if (_wcsnicmp(name, global, wcslen(global)) == 0) {
+        *rest = name + wcslen(global) - 1;
+        if (wcslen(*rest) >= units)
+            return 0;
+        memcpy(device, *rest, (wcslen(*rest) + 1) * sizeof(wchar_t));
+        return 1;
+    }
+    end = wcschr(name, L'\\');
+    if (end == NULL)
+        end = name + wcslen(name);
+    kept = *end;
+    *end = L'\0';
+    length = QueryDosDeviceW(name, device, units);
+    *end = kept;
+    *rest = end;
+    return length > 0;
+}
+
+/* One step from `at`. 1: `at` is another path now, and the search goes on; 0: it is over; or an
+ * error. */
+static int step(struct search *search)
+{
+    wchar_t device[MAX_PATH];
+    struct cm_disk_info disk;
+    const char *image;
+    uint32_t number;
+    wchar_t *rest;
+    int error;
+
+    if (!first_device(search, device, MAX_PATH, &rest))
+        return 0;
+    if (behind_prefix(device) != NULL) /* subst: a letter for a folder */
+        return begin_anew(search, device, wcslen(device), rest);
+    if (!parse_disk(device, &number) || !find_disk(number, &disk))
+        return follow_link(search, rest);
+    error = check_disk(search->path, &disk);
+    if (error != 0)
+        return error;
+    if (follow_link(search, rest))
+        return 1;
+    /* It lies on that disk, which is served by another process: from where? */
+    image = strncmp(disk.image_name, "raw:", 4) == 0 ? disk.image_name + 4 : disk.image_name;
+    if (((image[0] | 0x20) < 'a' || (image[0] | 0x20) > 'z') || image[1] != ':')
+        return 0;
+    memcpy(search->at, L"\\\\?\\", 4 * sizeof(wchar_t));
+    return cm_wide_from_utf8(image, search->at + 4, MAX_UNITS - 4) == 0;
+}
+
+static int follow(const char *path, const wchar_t *start)
+{
+    struct search *search = malloc(sizeof(*search));
+    int result = 1;
+
+    if (search == NULL)
+        return cm_fail(CM_ENOMEM, "no memory to open %s.", path);
+    search->path = path;
+    if (!begin_anew(search, start, wcslen(start), L""))
+        result = 0;
+    for (unsigned steps = 0; result == 1 && steps < MAX_STEPS; steps++)
+        result = step(search);
+    free(search);
+    return result < 0 ? result : 0;
+}
+
+int cm_file_place_check(const char *path, const wchar_t *native)
+{
+    return follow(path, native);
+}
+
+/* -- open files -------------------------------------------------------------------------------- */
+
+int cm_file_place_check_open(const char *path, HANDLE file)
+{
+    /* Elsewhere than on NT the name may be of another kind (\??\C:\x), or there may be none. */
+    struct {
+        UNICODE_STRING name;
+        wchar_t units[MAX_UNITS];
+    } *object = malloc(sizeof(*object));
+    struct cm_disk_info disk;
+    uint32_t number;
+    ULONG length = 0;
+    int error = 0;
+
+    if (object == NULL)
+        return cm_fail(CM_ENOMEM, "no memory to open %s.", path);
+    memset(&object->name, 0, sizeof(object->name));
+    if (NT_SUCCESS(NtQueryObject(file, 1 /* ObjectNameInformation */, object,
+                                 sizeof(*object) - sizeof(wchar_t), &length)) &&
+        object->name.Buffer == object->units) {
+        object->units[object->name.Length / sizeof(wchar_t)] = L'\0';
+        if (parse_disk(object->units, &number) && find_disk(number, &disk))
+            error = check_disk(path, &disk);
+    }
+    free(object);
+    return error;
+}
