@@ -9,6 +9,7 @@
 
 #include "abi/coremnt_abi.h"
 #include "cli/cli.h"
+#include "cli/partition.h"
 #include "cli/serving.h"
 #include "lib/core/os.h"
 
@@ -51,7 +52,8 @@ static int spec_of(const struct cm_disk_info *disk, const char *which, const cha
 }
 
 /* A process that was killed may still have the image open for a moment. */
-static int open_image(const struct cm_disk_info *disk, const char *spec, struct cm_image **image)
+static int open_image(const struct cm_disk_info *disk, const char *spec, uint32_t partition,
+                      struct cm_image **image)
 {
     struct cm_image_options options = {
         .struct_size = sizeof(options),
@@ -65,6 +67,8 @@ static int open_image(const struct cm_disk_info *disk, const char *spec, struct 
         cm_os_sleep_ms(POLL_MS);
         error = cm_image_open(spec, &options, image);
     }
+    if (error == 0 && partition != 0)
+        error = partition_choose(spec, partition, image);
     return error;
 }
 
@@ -79,7 +83,8 @@ static int fail_open(int error, const char *which, int named)
                    which);
 }
 
-static int attach(const char *which, const char *spec, const struct cm_disk_options *options)
+static int attach(const char *which, const char *spec, uint32_t partition,
+                  const struct cm_disk_options *options)
 {
     int named = spec != NULL;
     struct cm_disk_info info;
@@ -93,7 +98,7 @@ static int attach(const char *which, const char *spec, const struct cm_disk_opti
         error = spec_of(&info, which, &spec);
     if (error != 0)
         return cli_fail(error);
-    error = open_image(&info, spec, &image);
+    error = open_image(&info, spec, partition, &image);
     if (error != 0)
         return cli_fail(fail_open(error, which, named));
     error = cm_disk_attach(image, which, options, &disk);
@@ -106,17 +111,22 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
 {
     static const struct option options[] = {
         CLI_HELP,
+        {"partition", required_argument, NULL, 'p'},
         {"threads", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     struct cm_disk_options serve = {.struct_size = sizeof(serve)};
+    uint32_t partition = 0;
     char **arguments;
     int count;
     int option;
     int result = CLI_OK;
 
     while ((option = cli_next_option(verb, argc, argv, ":h", options, &result)) >= 0) {
-        result = cli_number(verb, "--threads", optarg, 1, CM_MAX_THREADS, &serve.threads);
+        if (option == 'p')
+            result = cli_number(verb, "--partition", optarg, 1, CLI_MAX_PARTITION, &partition);
+        else
+            result = cli_number(verb, "--threads", optarg, 1, CM_MAX_THREADS, &serve.threads);
         if (result != CLI_OK)
             return result;
     }
@@ -125,12 +135,12 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     result = cli_arguments(verb, argc, argv, 1, 2, &arguments, &count);
     if (result != CLI_OK)
         return result;
-    return attach(arguments[0], count == 2 ? arguments[1] : NULL, &serve);
+    return attach(arguments[0], count == 2 ? arguments[1] : NULL, partition, &serve);
 }
 
 const struct cli_verb cmd_attach = {
     .name = "attach",
-    .arguments = "WHICH [IMAGE] [--threads N]",
+    .arguments = "WHICH [IMAGE] [OPTIONS]",
     .summary = "serve a disk whose server has gone: one of \"mount --hold\"",
     .details =
         "\nTakes the disk over with its letter and all that is open on it, and serves it like "
@@ -138,7 +148,8 @@ const struct cli_verb cmd_attach = {
         "or its id;\nIMAGE is the one that was mounted, and need be named only if it has another "
         "name now.\nRead-only or not and the sectors are the disk's. While the process before has "
         "not quite\nended, it waits for a few seconds.\n\n"
-        "  --threads N  that work on the image at once (8)\n\n"
+        "  --partition N  the one that was mounted, if it was one\n"
+        "  --threads N    that work on the image at once (8)\n\n"
         "Example: coremnt attach Z:\n",
     .run = run,
     .windows_only = 1,

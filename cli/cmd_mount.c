@@ -7,6 +7,7 @@
 
 #include "abi/coremnt_abi.h"
 #include "cli/cli.h"
+#include "cli/partition.h"
 #include "cli/serving.h"
 #include "lib/core/image_internal.h"
 
@@ -16,6 +17,7 @@
 
 struct request {
     const char *spec;
+    uint32_t partition; /* 0: the whole image */
     struct cm_image_options open;
     struct cm_disk_options mount;
 };
@@ -28,6 +30,8 @@ static int open_image(const struct request *request, struct cm_image **image)
         error = cm_fail(
             error, "there is no image \"%s\". Create it with \"coremnt create %s --size SIZE\".",
             request->spec, request->spec);
+    if (error == 0)
+        error = partition_choose(request->spec, request->partition, image);
     return error;
 }
 
@@ -92,6 +96,8 @@ static int read_option(const struct cli_verb *verb, int option, struct request *
     case 'r':
         request->open.flags |= CM_OPEN_READ_ONLY;
         return CLI_OK;
+    case 'p':
+        return cli_number(verb, "--partition", optarg, 1, CLI_MAX_PARTITION, &request->partition);
     case 's':
         return cli_size(verb, "--size", optarg, &request->open.size);
     case 'S':
@@ -115,6 +121,7 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     static const struct option options[] = {
         CLI_HELP,
         {"read-only", no_argument, NULL, 'r'},
+        {"partition", required_argument, NULL, 'p'},
         {"size", required_argument, NULL, 's'},
         {"sector-size", required_argument, NULL, 'S'},
         {"threads", required_argument, NULL, 't'},
@@ -155,6 +162,7 @@ const struct cli_verb cmd_mount = {
     .details =
         "\nWithout LETTER the first free one from D: on is taken.\n\n"
         "  --read-only          nothing can be written\n"
+        "  --partition N        only this one of a partitioned image; \"coremnt info\" lists them\n"
         "  --size SIZE          grow a smaller image to this first\n"
         "  --sector-size BYTES  512 (the default) or 4096\n"
         "  --threads N          that work on the image at once (8)\n"
