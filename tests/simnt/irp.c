@@ -132,6 +132,7 @@ static VOID BuildStack(SIM_IO *Io)
 
     Io->Irp.Tail.Overlay.CurrentStackLocation = Stack;
     Stack->MajorFunction = R->Major;
+    Stack->MinorFunction = R->Minor;
     Stack->Flags = R->Flags;
     Stack->DeviceObject = &Io->Device->Object;
     Stack->FileObject = R->NoFile ? NULL : &Io->File->Object;

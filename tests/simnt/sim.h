@@ -123,7 +123,7 @@ SIM_IO *SimIoctlDirect(SIM_FILE *File, ULONG Code, const VOID *In, ULONG InLengt
 
 /* Anything else, and what no I/O manager but a careless filter would send. */
 typedef struct SIM_REQUEST {
-    UCHAR Major, Flags;
+    UCHAR Major, Minor, Flags;
     LONGLONG Offset;
     ULONG Length; /* as the stack location says */
     ULONG Code, InLength, OutLength;
