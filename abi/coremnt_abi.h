@@ -75,6 +75,8 @@
 #define CM_IOCTL_STATS CM_CTL_CODE(0x807u, CM_METHOD_BUFFERED)
 #define CM_IOCTL_ATTACH CM_CTL_CODE(0x808u, CM_METHOD_BUFFERED)
 #define CM_IOCTL_HEALTH CM_CTL_CODE(0x809u, CM_METHOD_BUFFERED)
+#define CM_IOCTL_IDENTIFY CM_CTL_CODE(0x80Au, CM_METHOD_BUFFERED)
+#define CM_IOCTL_RESIZE CM_CTL_CODE(0x80Bu, CM_METHOD_BUFFERED)
 
 /* -- VERSION: in nothing, out struct cm_version ------------------------------------------------ */
 
@@ -88,6 +90,7 @@ struct cm_version {
 #define CM_FEATURE_ARENA_MAP (UINT64_C(1) << 0)  /* the driver shares memory by ARENA_MAP (Wine) */
 #define CM_FEATURE_ARENA_LEND (UINT64_C(1) << 1) /* the server lends memory by ARENA_LEND (NT) */
 #define CM_FEATURE_HOLD (UINT64_C(1) << 2)       /* hold_seconds, timeout_seconds, ATTACH, HEALTH */
+#define CM_FEATURE_VOLUME (UINT64_C(1) << 3)     /* IDENTIFY, RESIZE, CM_MOUNT_RESIZE */
 
 /* -- MOUNT: in struct cm_mount, out struct cm_mounted ------------------------------------------ */
 
@@ -113,7 +116,8 @@ struct cm_mount {
 
 #define CM_MOUNT_READ_ONLY (1u << 0) /* writes end with STATUS_MEDIA_WRITE_PROTECTED */
 #define CM_MOUNT_TRIM (1u << 1)      /* the server takes CM_OP_TRIM */
-#define CM_MOUNT_ALL_FLAGS (CM_MOUNT_READ_ONLY | CM_MOUNT_TRIM)
+#define CM_MOUNT_RESIZE (1u << 2)    /* the server takes CM_OP_RESIZE; CM_FEATURE_VOLUME */
+#define CM_MOUNT_ALL_FLAGS (CM_MOUNT_READ_ONLY | CM_MOUNT_TRIM | CM_MOUNT_RESIZE)
 
 struct cm_mounted {
     uint64_t disk_id;
@@ -202,8 +206,8 @@ struct cm_exchanged {
 
 struct cm_request {
     uint64_t tag;
-    uint64_t offset; /* bytes, a multiple of the sector size */
-    uint64_t length; /* bytes; READ and WRITE: at most slot_size; FLUSH: 0 */
+    uint64_t offset; /* bytes, a multiple of the sector size; RESIZE: the new size */
+    uint64_t length; /* bytes; READ and WRITE: at most slot_size; FLUSH, RESIZE: 0 */
     uint16_t op;     /* enum cm_op */
     uint16_t flags;  /* CM_REQUEST_* */
     uint32_t reserved;
@@ -217,6 +221,7 @@ enum cm_op {
     CM_OP_FLUSH =
         3,          /* every WRITE and TRIM replied to before this was handed out becomes durable */
     CM_OP_TRIM = 4, /* the content of the range is no longer needed */
+    CM_OP_RESIZE = 5, /* the image gets another size; what is new reads as zeros */
 };
 
 #define CM_REQUEST_FUA (1u << 0) /* WRITE: durable before the reply */
@@ -294,7 +299,7 @@ struct cm_stats {
     uint64_t completed;
     uint64_t failed;
     uint64_t cancelled;
-    uint64_t reads; /* completed, by kind */
+    uint64_t reads; /* completed, by kind; a RESIZE is of none */
     uint64_t writes;
     uint64_t flushes;
     uint64_t trims;
@@ -371,6 +376,50 @@ enum cm_health_state {
     CM_HEALTH_HELD = 2, /* its server has gone: ATTACH, or it goes */
 };
 
+/* -- IDENTIFY: in struct cm_identify, out nothing ---------------------------------------------- */
+
+/*
+ * Gives a disk of this handle what the mount manager asks of a volume before it gives it a name: an
+ * identity, and perhaps the letter that it would like. Before this, the disk refuses to say; so a disk that
+ * is not to be known to the mount manager is not identified. May be repeated.
+ *
+ * The mount manager remembers volumes by their identity, for ever: it should be the same whenever the same
+ * image is mounted.
+ *
+ * STATUS_NOT_FOUND              no such disk of this handle
+ * STATUS_INVALID_PARAMETER      an identity of zeros, a letter that is none, reserved is not 0
+ * STATUS_OBJECT_NAME_COLLISION  another disk has this identity
+ */
+struct cm_identify {
+    uint64_t disk_id;
+    uint8_t unique_id[16];
+    uint16_t letter; /* 'A' to 'Z', or 0: none */
+    uint16_t reserved[3];
+};
+
+/* -- RESIZE: in struct cm_resize, out nothing -------------------------------------------------- */
+
+/*
+ * Gives a disk another size; any handle may ask. The server is asked to (CM_OP_RESIZE), and the call PENDS
+ * until it has answered, with its error if it refuses. A larger size counts once the server has it.
+ * A smaller one cuts data off: the disk must not be in use, as for UNMOUNT, and is refused to all else from
+ * the beginning of the call. A disk that is held waits for its next server.
+ *
+ * After a call that was cancelled, or whose server was lost, ask LIST for the size.
+ *
+ * STATUS_NOT_FOUND          no such disk
+ * STATUS_INVALID_PARAMETER  a size that no disk can have, an unknown flag
+ * STATUS_NOT_SUPPORTED      the disk was mounted without CM_MOUNT_RESIZE
+ * STATUS_MEDIA_WRITE_PROTECTED  it is read-only
+ * STATUS_DEVICE_BUSY        it is being resized already; or smaller, and in use
+ */
+struct cm_resize {
+    uint64_t disk_id;
+    uint64_t size;        /* bytes; as cm_mount.size */
+    uint32_t flags;       /* none yet: 0 */
+    uint32_t own_handles; /* handles on the disk that the caller itself holds */
+};
+
 /* -- the sizes, the same for x64 and x86 ------------------------------------------------------- */
 
 #ifdef __cplusplus
@@ -397,5 +446,7 @@ CM_ABI_SIZE(cm_attach, 24);
 CM_ABI_SIZE(cm_attached, 40);
 CM_ABI_SIZE(cm_health_of, 8);
 CM_ABI_SIZE(cm_health, 48);
+CM_ABI_SIZE(cm_identify, 32);
+CM_ABI_SIZE(cm_resize, 24);
 
 #endif

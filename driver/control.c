@@ -58,6 +58,8 @@ static const CONTROL_ROW Rows[] = {
     {CM_IOCTL_ATTACH, SIZE_OF(cm_attach), SIZE_OF(cm_attached), ControlAttach},
     {CM_IOCTL_STATS, SIZE_OF(cm_stats_of), SIZE_OF(cm_stats), ControlStats},
     {CM_IOCTL_HEALTH, SIZE_OF(cm_health_of), SIZE_OF(cm_health), ControlHealth},
+    {CM_IOCTL_IDENTIFY, SIZE_OF(cm_identify), 0, ControlIdentify},
+    {CM_IOCTL_RESIZE, SIZE_OF(cm_resize), 0, ControlResize},
 };
 
 NTSTATUS ControlIoctl(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)

@@ -9,9 +9,10 @@
 #include "control_ioctl.h"
 
 #include "disk.h"
+#include "disk_io.h"
 #include "server.h"
-
-#define DRIVER_VERSION (0u << 16 | 1u << 8 | 0u)
+#include "version.h"
+#include "volume.h"
 
 NTSTATUS ControlVersion(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
@@ -21,7 +22,7 @@ NTSTATUS ControlVersion(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     UNREFERENCED_PARAMETER(Stack);
     Version->abi_version = CM_ABI_VERSION;
     Version->driver_version = DRIVER_VERSION;
-    Version->features = ArenaFeature() | CM_FEATURE_HOLD;
+    Version->features = ArenaFeature() | CM_FEATURE_HOLD | CM_FEATURE_VOLUME;
     Irp->IoStatus.Information = sizeof(*Version);
     return STATUS_SUCCESS;
 }
@@ -124,7 +125,7 @@ NTSTATUS ControlArenaLend(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
 static VOID FillEntryLocked(const DISK *Disk, struct cm_list_entry *Entry)
 {
     Entry->disk_id = Disk->Id;
-    Entry->size = Disk->Size;
+    Entry->size = DiskSize(Disk);
     Entry->number = Disk->Number;
     Entry->sector_size = Disk->SectorSize;
     Entry->flags = DiskMountFlags(Disk);
@@ -186,4 +187,73 @@ NTSTATUS ControlHealth(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
     Irp->IoStatus.Information = sizeof(struct cm_health);
     DiskDereference(Disk);
     return STATUS_SUCCESS;
+}
+
+static BOOLEAN IdentifyIsValid(const struct cm_identify *Identify)
+{
+    static const UCHAR Zeros[sizeof(Identify->unique_id)];
+
+    if (Identify->letter != 0 && (Identify->letter < 'A' || Identify->letter > 'Z'))
+        return FALSE;
+    if (Identify->reserved[0] != 0 || Identify->reserved[1] != 0 || Identify->reserved[2] != 0)
+        return FALSE;
+    return RtlCompareMemory(Identify->unique_id, Zeros, sizeof(Zeros)) != sizeof(Zeros);
+}
+
+NTSTATUS ControlIdentify(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    const struct cm_identify *Identify = Irp->AssociatedIrp.SystemBuffer;
+    DISK_IDENTITY Identity = {.Known = TRUE, .Letter = Identify->letter};
+    NTSTATUS Status;
+    ULONG Epoch;
+    DISK *Disk;
+
+    UNREFERENCED_PARAMETER(Stack);
+    if (!IdentifyIsValid(Identify))
+        return STATUS_INVALID_PARAMETER;
+    Disk = DiskFindServed(Identify->disk_id, Server, &Epoch);
+    if (Disk == NULL)
+        return STATUS_NOT_FOUND;
+    RtlCopyMemory(Identity.UniqueId, Identify->unique_id, sizeof(Identity.UniqueId));
+    Status = DiskSetIdentity(Disk, &Identity);
+    DiskDereference(Disk);
+    return Status;
+}
+
+/* A mounted file system would not survive to find its end cut off, whoever has files open. */
+static BOOLEAN ShrinksInUse(const DISK *Disk, ULONG64 Size)
+{
+    return Size < DiskSize(Disk) && VolumeIsMounted(Disk->Device);
+}
+
+static NTSTATUS MUST_CHECK BeginResize(DISK *Disk, PIRP Irp)
+{
+    const struct cm_resize *Resize = Irp->AssociatedIrp.SystemBuffer;
+
+    if (Resize->flags != 0 || !DiskSizeIsValid(Resize->size, Disk->SectorSize))
+        return STATUS_INVALID_PARAMETER;
+    if (Disk->ReadOnly)
+        return STATUS_MEDIA_WRITE_PROTECTED;
+    if (!Disk->CanResize)
+        return STATUS_NOT_SUPPORTED;
+    if (ShrinksInUse(Disk, Resize->size))
+        return STATUS_DEVICE_BUSY;
+    return QueueBeginResize(Disk, Irp, Resize->size, Resize->own_handles);
+}
+
+NTSTATUS ControlResize(SERVER *Server, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    const struct cm_resize *Resize = Irp->AssociatedIrp.SystemBuffer;
+    DISK *Disk = DiskFind(Resize->disk_id);
+    NTSTATUS Status;
+
+    UNREFERENCED_PARAMETER(Server);
+    UNREFERENCED_PARAMETER(Stack);
+    if (Disk == NULL)
+        return STATUS_NOT_FOUND;
+    Status = BeginResize(Disk, Irp);
+    if (NT_SUCCESS(Status))
+        Status = DiskIoSubmit(Disk, Irp);
+    DiskDereference(Disk);
+    return Status;
 }

@@ -35,6 +35,11 @@
 #include "server.h"
 #include "watchdog.h"
 
+BOOLEAN DiskSizeIsValid(ULONG64 Size, ULONG SectorSize)
+{
+    return Size != 0 && Size <= CM_MAX_DISK_SIZE && Size % SectorSize == 0;
+}
+
 static BOOLEAN MountIsValid(const struct cm_mount *Mount)
 {
     if ((Mount->flags & ~CM_MOUNT_ALL_FLAGS) != 0 || Mount->hold_seconds > CM_MAX_HOLD_SECONDS ||
@@ -42,7 +47,7 @@ static BOOLEAN MountIsValid(const struct cm_mount *Mount)
         return FALSE;
     if (Mount->sector_size != CM_SECTOR_SIZE_SMALL && Mount->sector_size != CM_SECTOR_SIZE_LARGE)
         return FALSE;
-    if (Mount->size == 0 || Mount->size > CM_MAX_DISK_SIZE || Mount->size % Mount->sector_size != 0)
+    if (!DiskSizeIsValid(Mount->size, Mount->sector_size))
         return FALSE;
     if (Mount->queue_depth == 0 || Mount->queue_depth > CM_MAX_QUEUE_DEPTH)
         return FALSE;
@@ -127,10 +132,11 @@ static VOID FillFromMount(DISK *Disk, const struct cm_mount *Mount)
     Disk->Id = (ULONG64)Driver.Generation << 32 | Disk->Number;
     Disk->Epoch = QUEUE_FIRST_EPOCH;
     Disk->OwnerPid = (ULONG)(ULONG_PTR)PsGetCurrentProcessId();
-    Disk->Size = Mount->size;
+    DiskSetSize(Disk, Mount->size);
     Disk->SectorSize = Mount->sector_size;
     Disk->ReadOnly = (Mount->flags & CM_MOUNT_READ_ONLY) != 0;
     Disk->CanTrim = (Mount->flags & CM_MOUNT_TRIM) != 0;
+    Disk->CanResize = (Mount->flags & CM_MOUNT_RESIZE) != 0;
     Disk->HoldSeconds = Mount->hold_seconds;
     Disk->TimeoutSeconds = Mount->timeout_seconds;
     RtlCopyMemory(Disk->ImageName, Mount->image_name, sizeof(Disk->ImageName));
@@ -165,15 +171,20 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
     Status = ReaperPrepare(Disk);
     if (!NT_SUCCESS(Status))
         goto DeleteQueue;
+    Status = IoRegisterShutdownNotification(Device);
+    if (!NT_SUCCESS(Status))
+        goto Unprepare;
     Mounted->disk_id = Disk->Id;
     Mounted->arena_size = DiskArenaSize(Disk);
     Mounted->number = Number;
     Mounted->reserved = 0;
     Status = Publish(Disk, Server);
     if (!NT_SUCCESS(Status))
-        goto Unprepare;
+        goto Unregister;
     return STATUS_SUCCESS;
 
+Unregister:
+    IoUnregisterShutdownNotification(Device);
 Unprepare:
     ReaperUnprepare(Disk);
 DeleteQueue:
@@ -258,7 +269,7 @@ NTSTATUS DiskAttach(SERVER *Server, const struct cm_attach *Attach, struct cm_at
     Disk = DiskFind(Attach->disk_id);
     if (Disk == NULL)
         return STATUS_NOT_FOUND;
-    Status = Attach->size == Disk->Size ? TakeOver(Disk, Server) : STATUS_INVALID_PARAMETER;
+    Status = Attach->size == DiskSize(Disk) ? TakeOver(Disk, Server) : STATUS_INVALID_PARAMETER;
     if (NT_SUCCESS(Status))
         FillAttached(Disk, Attached);
     DiskDereference(Disk);
@@ -301,7 +312,7 @@ typedef enum LOSS { LOSS_NONE, LOSS_HELD, LOSS_REMOVED } LOSS;
  * the caller's to call. */
 static LOSS LoseLocked(DISK *Disk)
 {
-    if (Disk->HoldSeconds == 0 || !Disk->WasServed || Driver.Stopping) {
+    if (Disk->HoldSeconds == 0 || !Disk->WasServed || Disk->PoweringOff || Driver.Stopping) {
         TakeOffLocked(Disk);
         return LOSS_REMOVED;
     }
@@ -366,7 +377,7 @@ BOOLEAN DiskWatch(DISK *Disk)
 
     KeAcquireSpinLock(&Driver.Lock, &Irql);
     Held = Disk->Mounted && DiskIsHeldLocked(Disk);
-    Over = Held && HoldLeftLocked(Disk) <= 0;
+    Over = Held && (Disk->PoweringOff || HoldLeftLocked(Disk) <= 0);
     if (Over) /* in the same locked section, or it might have been taken over meanwhile */
         TakeOffLocked(Disk);
     KeReleaseSpinLock(&Driver.Lock, Irql);
@@ -374,9 +385,27 @@ BOOLEAN DiskWatch(DISK *Disk)
         Finish(Disk);
         return FALSE;
     }
-    if (Disk->TimeoutSeconds != 0)
+    if (Disk->Queue.Timeout != 0)
         QueueExpire(Disk);
-    return Held || Disk->TimeoutSeconds != 0;
+    return Held || Disk->Queue.Timeout != 0;
+}
+
+/*
+ * What is written now should still reach the image, so requests are not refused. But servers are programs and
+ * may have been ended already, or be stuck, and nobody will start another one: so held disks go now, and
+ * nothing takes longer than this.
+ */
+#define POWER_OFF_SECONDS 10u
+
+VOID DiskPowerOff(DISK *Disk)
+{
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    Disk->PoweringOff = TRUE;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    QueueLimitTimeout(Disk, POWER_OFF_SECONDS);
+    WatchdogWake();
 }
 
 VOID DiskGetHealth(DISK *Disk, struct cm_health *Health)
@@ -477,6 +506,46 @@ DISK *DiskFindNext(ULONG64 From)
     return Next;
 }
 
+/* -- identity ---------------------------------------------------------------------------------- */
+
+/* Whether another disk has this identity. */
+static BOOLEAN IdentityIsTakenLocked(const DISK *By, const DISK_IDENTITY *Identity)
+{
+    PLIST_ENTRY Entry;
+
+    for (Entry = Driver.Disks.Flink; Entry != &Driver.Disks; Entry = Entry->Flink) {
+        const DISK *Disk = CONTAINING_RECORD(Entry, DISK, Link);
+        if (Disk != By && Disk->Identity.Known &&
+            RtlCompareMemory(Disk->Identity.UniqueId, Identity->UniqueId,
+                             sizeof(Identity->UniqueId)) == sizeof(Identity->UniqueId))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+NTSTATUS DiskSetIdentity(DISK *Disk, const DISK_IDENTITY *Identity)
+{
+    NTSTATUS Status = STATUS_OBJECT_NAME_COLLISION;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    if (!IdentityIsTakenLocked(Disk, Identity)) {
+        Disk->Identity = *Identity;
+        Status = STATUS_SUCCESS;
+    }
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+    return Status;
+}
+
+VOID DiskGetIdentity(DISK *Disk, DISK_IDENTITY *Identity)
+{
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Driver.Lock, &Irql);
+    *Identity = Disk->Identity;
+    KeReleaseSpinLock(&Driver.Lock, Irql);
+}
+
 /* -- references -------------------------------------------------------------------------------- */
 
 BOOLEAN DiskTryReference(DISK *Disk)
@@ -500,5 +569,6 @@ VOID DiskDereference(DISK *Disk)
 
 VOID DiskEmpty(DISK *Disk)
 {
+    IoUnregisterShutdownNotification(Disk->Device);
     QueueDelete(&Disk->Queue);
 }

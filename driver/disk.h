@@ -15,6 +15,13 @@
 
 struct SERVER;
 
+/* What the mount manager is told; see CM_IOCTL_IDENTIFY. */
+typedef struct DISK_IDENTITY {
+    BOOLEAN Known; /* otherwise there is nothing else */
+    UCHAR UniqueId[16];
+    WCHAR Letter; /* 0: none is wanted */
+} DISK_IDENTITY;
+
 typedef struct DISK {
     DEVICE_EXTENSION Extension; /* must be first */
     PDEVICE_OBJECT Device;      /* const */
@@ -26,19 +33,23 @@ typedef struct DISK {
     BOOLEAN WasServed; /* it has had an arena, so it is worth holding */
     ULONG Epoch;       /* odd: a server is attached; even: the disk is held. Only ever grows */
     struct SERVER
-        *Server;       /* whose it is; held: NULL, or one that has lost the arena but not ended */
-    ULONG OwnerPid;    /* of the server that is attached, or was */
-    ULONG64 HeldSince; /* ClockNow; meaningless unless held */
+        *Server;         /* whose it is; held: NULL, or one that has lost the arena but not ended */
+    ULONG OwnerPid;      /* of the server that is attached, or was */
+    ULONG64 HeldSince;   /* ClockNow; meaningless unless held */
+    BOOLEAN PoweringOff; /* it is not held any more */
+    DISK_IDENTITY Identity;
 
     /* const after DiskCreate */
     ULONG64 Id; /* Driver.Generation << 32 | Number */
     ULONG Number;
-    ULONG64 Size;     /* bytes */
     ULONG SectorSize; /* bytes */
     BOOLEAN ReadOnly;
     BOOLEAN CanTrim;
+    BOOLEAN CanResize;
     USHORT HoldSeconds, TimeoutSeconds;
     UINT16 ImageName[CM_IMAGE_NAME_UNITS]; /* zero-terminated */
+
+    LONG64 volatile SizeNow; /* bytes; P for change: Queue.Lock. Read by DiskSize */
 
     /*
      * atomic. One for being mounted, one for each arena, request, exchange and ioctl of the control
@@ -50,6 +61,24 @@ typedef struct DISK {
     QUEUE Queue;
 } DISK;
 
+/*
+ * In bytes. It changes while the disk is mounted, so who looks twice may see two. A request that was checked
+ * against a size that is no more is refused by the image. Whole also on x86, whose loads are halves. Hot.
+ */
+ALWAYS_INLINE ULONG64 DiskSize(const DISK *Disk)
+{
+    if (sizeof(PVOID) == sizeof(ULONG64))
+        return (ULONG64)Disk->SizeNow;
+    return (ULONG64)CompareExchange64((LONG64 volatile *)&Disk->SizeNow, 0, 0);
+}
+
+/* Under Queue.Lock, or before anybody knows the disk. */
+ALWAYS_INLINE VOID DiskSetSize(DISK *Disk, ULONG64 Size)
+{
+    /* x86 has no exchange of 64 bits but this one. Nobody else changes it meanwhile. */
+    CompareExchange64(&Disk->SizeNow, (LONG64)Size, Disk->SizeNow);
+}
+
 /* Under Driver.Lock. */
 ALWAYS_INLINE BOOLEAN DiskIsHeldLocked(const DISK *Disk)
 {
@@ -59,8 +88,12 @@ ALWAYS_INLINE BOOLEAN DiskIsHeldLocked(const DISK *Disk)
 /* CM_MOUNT_*, as it was mounted. */
 ALWAYS_INLINE ULONG DiskMountFlags(const DISK *Disk)
 {
-    return (Disk->ReadOnly ? CM_MOUNT_READ_ONLY : 0) | (Disk->CanTrim ? CM_MOUNT_TRIM : 0);
+    return (Disk->ReadOnly ? CM_MOUNT_READ_ONLY : 0) | (Disk->CanTrim ? CM_MOUNT_TRIM : 0) |
+           (Disk->CanResize ? CM_MOUNT_RESIZE : 0);
 }
+
+/* Whether a disk can have this size. */
+BOOLEAN DiskSizeIsValid(ULONG64 Size, ULONG SectorSize);
 
 /* Of the arena that it has, or waits for. */
 ALWAYS_INLINE SIZE_T DiskArenaSize(const DISK *Disk)
@@ -86,6 +119,14 @@ NTSTATUS DiskStart(DISK *Disk, ARENA *Arena) MUST_CHECK;
 /* CM_IOCTL_ATTACH: another server takes it over. IRQL: PASSIVE, in the server's process. */
 NTSTATUS DiskAttach(struct SERVER *Server, const struct cm_attach *Attach,
                     struct cm_attached *Attached) MUST_CHECK;
+
+/* CM_IOCTL_IDENTIFY: STATUS_SUCCESS or STATUS_OBJECT_NAME_COLLISION. IRQL: <= DISPATCH, no lock held. */
+NTSTATUS DiskSetIdentity(DISK *Disk, const DISK_IDENTITY *Identity) MUST_CHECK;
+VOID DiskGetIdentity(DISK *Disk, DISK_IDENTITY *Identity);
+
+/* The machine is being switched off: whoever waits for this disk must not wait for long. IRQL: <= DISPATCH,
+ * no lock held. */
+VOID DiskPowerOff(DISK *Disk);
 
 /* The server has ended, or the arena of this epoch has been taken back: the disk is held for another
  * server, or removed. Idempotent. IRQL: <= DISPATCH, no lock held. */

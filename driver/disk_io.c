@@ -12,11 +12,11 @@
 
 BOOLEAN DiskIoRangeIsValid(const DISK *Disk, LONGLONG Offset, ULONG64 Length)
 {
-    ULONG64 Mask = Disk->SectorSize - 1;
+    ULONG64 Mask = Disk->SectorSize - 1, Size = DiskSize(Disk);
 
     if (Offset < 0 || Length == 0 || (((ULONG64)Offset | Length) & Mask) != 0)
         return FALSE;
-    return Length <= Disk->Size && (ULONG64)Offset <= Disk->Size - Length;
+    return Length <= Size && (ULONG64)Offset <= Size - Length;
 }
 
 NTSTATUS DiskIoSubmit(DISK *Disk, PIRP Irp)
@@ -60,7 +60,7 @@ NTSTATUS DiskIoReadWrite(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Sta
     return DiskIoSubmit(Disk, Irp);
 }
 
-/* FLUSH_BUFFERS and SHUTDOWN. Refusing would be taken for "nothing to flush" and lose data
+/* FLUSH_BUFFERS. Refusing would be taken for "nothing to flush" and lose data
  * silently. */
 NTSTATUS DiskIoFlush(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
@@ -72,6 +72,14 @@ NTSTATUS DiskIoFlush(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
     if (Disk->ReadOnly)
         return STATUS_SUCCESS;
     return DiskIoSubmit(Disk, Irp);
+}
+
+/* The machine is being switched off: from the system, as we have asked it to tell us, and from the file system
+ * on the disk, which has written everything by then. The last chance to flush. */
+NTSTATUS DiskIoShutdown(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
+{
+    DiskPowerOff(Device->DeviceExtension);
+    return DiskIoFlush(Device, Irp, Stack);
 }
 
 /* Whether an open is for data. Others, for attributes only, come at any time from the shell and the

@@ -7,6 +7,7 @@
 
 IRP_HANDLER DiskIoCreate, DiskIoCleanup, DiskIoClose; /* IRQL: PASSIVE */
 IRP_HANDLER DiskIoReadWrite, DiskIoFlush;             /* IRQL: <= DISPATCH. Hot */
+IRP_HANDLER DiskIoShutdown;                           /* IRQL: <= DISPATCH */
 
 /* TRUE: [Offset, Offset + Length) lies on the disk and is whole sectors; Length is not 0. IRQL:
  * any. */

@@ -43,7 +43,7 @@ static VOID FillGeometry(const DISK *Disk, DISK_GEOMETRY *Geometry)
 {
     ULONG64 Cylinder = (ULONG64)Disk->SectorSize * TRACKS_PER_CYLINDER * SECTORS_PER_TRACK;
 
-    Geometry->Cylinders.QuadPart = (LONGLONG)max(Disk->Size / Cylinder, 1);
+    Geometry->Cylinders.QuadPart = (LONGLONG)max(DiskSize(Disk) / Cylinder, 1);
     Geometry->MediaType = FixedMedia;
     Geometry->TracksPerCylinder = TRACKS_PER_CYLINDER;
     Geometry->SectorsPerTrack = SECTORS_PER_TRACK;
@@ -66,7 +66,7 @@ static NTSTATUS GetGeometryEx(const IOCTL_CALL *Call)
      */
     RtlZeroMemory(Geometry, min(Call->OutLength, sizeof(*Geometry)));
     FillGeometry(Call->Disk, &Geometry->Geometry);
-    Geometry->DiskSize.QuadPart = (LONGLONG)Call->Disk->Size;
+    Geometry->DiskSize.QuadPart = (LONGLONG)DiskSize(Call->Disk);
     *Call->Information = max(Fixed, min(Call->OutLength, sizeof(*Geometry)));
     return STATUS_SUCCESS;
 }
@@ -75,7 +75,7 @@ static NTSTATUS GetLength(const IOCTL_CALL *Call)
 {
     GET_LENGTH_INFORMATION *Length = Call->Buffer;
 
-    Length->Length.QuadPart = (LONGLONG)Call->Disk->Size;
+    Length->Length.QuadPart = (LONGLONG)DiskSize(Call->Disk);
     *Call->Information = sizeof(*Length);
     return STATUS_SUCCESS;
 }
@@ -85,7 +85,7 @@ static NTSTATUS GetPartition(const IOCTL_CALL *Call)
     PARTITION_INFORMATION *Partition = Call->Buffer;
 
     RtlZeroMemory(Partition, sizeof(*Partition));
-    Partition->PartitionLength.QuadPart = (LONGLONG)Call->Disk->Size;
+    Partition->PartitionLength.QuadPart = (LONGLONG)DiskSize(Call->Disk);
     Partition->PartitionNumber = 1;
     Partition->PartitionType = PARTITION_TYPE_OF_DISK;
     Partition->RecognizedPartition = TRUE;
@@ -99,7 +99,7 @@ static NTSTATUS GetPartitionEx(const IOCTL_CALL *Call)
 
     RtlZeroMemory(Partition, sizeof(*Partition));
     Partition->PartitionStyle = PARTITION_STYLE_MBR;
-    Partition->PartitionLength.QuadPart = (LONGLONG)Call->Disk->Size;
+    Partition->PartitionLength.QuadPart = (LONGLONG)DiskSize(Call->Disk);
     Partition->PartitionNumber = 1;
     Partition->Mbr.PartitionType = PARTITION_TYPE_OF_DISK;
     Partition->Mbr.RecognizedPartition = TRUE;
@@ -131,7 +131,7 @@ static NTSTATUS Verify(const IOCTL_CALL *Call)
 
     if (Range->Length == 0)
         return Range->StartingOffset.QuadPart >= 0 &&
-                       (ULONG64)Range->StartingOffset.QuadPart <= Call->Disk->Size
+                       (ULONG64)Range->StartingOffset.QuadPart <= DiskSize(Call->Disk)
                    ? STATUS_SUCCESS
                    : STATUS_NONEXISTENT_SECTOR;
     return DiskIoRangeIsValid(Call->Disk, Range->StartingOffset.QuadPart, Range->Length)

@@ -39,10 +39,10 @@ static IRP_HANDLER *const ControlHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
 };
 
 static IRP_HANDLER *const DiskHandlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
-    [IRP_MJ_CREATE] = DiskIoCreate,   [IRP_MJ_CLEANUP] = DiskIoCleanup,
-    [IRP_MJ_CLOSE] = DiskIoClose,     [IRP_MJ_READ] = DiskIoReadWrite,
-    [IRP_MJ_WRITE] = DiskIoReadWrite, [IRP_MJ_FLUSH_BUFFERS] = DiskIoFlush,
-    [IRP_MJ_SHUTDOWN] = DiskIoFlush,  [IRP_MJ_DEVICE_CONTROL] = DiskIoctl,
+    [IRP_MJ_CREATE] = DiskIoCreate,     [IRP_MJ_CLEANUP] = DiskIoCleanup,
+    [IRP_MJ_CLOSE] = DiskIoClose,       [IRP_MJ_READ] = DiskIoReadWrite,
+    [IRP_MJ_WRITE] = DiskIoReadWrite,   [IRP_MJ_FLUSH_BUFFERS] = DiskIoFlush,
+    [IRP_MJ_SHUTDOWN] = DiskIoShutdown, [IRP_MJ_DEVICE_CONTROL] = DiskIoctl,
 };
 
 static NTSTATUS Dispatch(PDEVICE_OBJECT Device, PIRP Irp)

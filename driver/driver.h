@@ -9,7 +9,7 @@
  *      disk_ioctl.c     the storage ioctls that a disk answers by itself; TRIM goes into the queue
  *      disk_property.c  one of them: what kind of disk it is
  *      queue.c          a request's life: waiting, handed out, answered, cancelled; and its steps:
- *                       queue_fetch.c, queue_reply.c, queue_park.c, queue_server.c
+ *                       queue_fetch.c, queue_reply.c, queue_park.c, queue_server.c, queue_resize.c
  *      exchange.c       the server's call that brings replies and fetches requests
  *      status.c         what a server's error becomes
  *      arena.c          the memory in which the data of handed-out requests lies; one for each server

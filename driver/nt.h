@@ -29,6 +29,12 @@
 extern POOL_TYPE PoolType;
 extern ULONG MappingPriority; /* for MmGetSystemAddressForMdlSafe */
 
+/* InterlockedCompareExchange64, which the headers do not have for x86; its processors have since the Pentium. */
+ALWAYS_INLINE LONG64 CompareExchange64(LONG64 volatile *Target, LONG64 New, LONG64 Expected)
+{
+    return __sync_val_compare_and_swap(Target, Expected, New);
+}
+
 /* Nonpaged, zeroed; NULL when there is none. ExAllocatePool2 is too new for us. */
 ALWAYS_INLINE PVOID PoolAllocate(SIZE_T Size)
 {

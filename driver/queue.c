@@ -29,7 +29,7 @@
  *
  * An orphan of a WRITE or TRIM is also a fence: the server may yet perform it, and must not do so
  * after a later WRITE to the same place. What overlaps it waits until its reply has come, or the server
- * has gone. Orphans do not outlive their server.
+ * has gone. A RESIZE overlaps everything. Orphans do not outlive their server.
  *
  * Servers come and go (disk.c has that diagram); QUEUE.Epoch tells which is meant. It changes together
  * with the slots, and every exchange names its own under the lock: so one of a lost server, wherever it
@@ -157,10 +157,13 @@ VOID QueueRetireLocked(QUEUE *Queue, PIRP Irp, PLIST_ENTRY Done)
 VOID QueueAbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Done)
 {
     REQUEST *Request = RequestOf(Irp);
+    BOOLEAN Resize = OpOf(IoGetCurrentIrpStackLocation(Irp)) == CM_OP_RESIZE;
     ULONG Index;
 
     if ((Request->Flags & (REQUEST_ABORTED | REQUEST_RETIRED)) != 0)
         return;
+    if (Resize && Request->Next == 0)
+        QueueEndResizeLocked(Queue, 0, RESIZE_FAILED);
     Request->Flags |= REQUEST_ABORTED;
     Request->Status = Status;
     UnlinkLocked(Request, Irp);
@@ -175,6 +178,8 @@ VOID QueueAbortLocked(QUEUE *Queue, PIRP Irp, NTSTATUS Status, PLIST_ENTRY Done)
             Queue->Again--;
             QueueFreeSlotLocked(Queue, Slot);
             Request->Open--;
+            if (Resize)
+                QueueEndResizeLocked(Queue, 0, RESIZE_UNKNOWN);
         }
     }
     if (Request->Open == 0)
@@ -194,7 +199,8 @@ VOID QueueCompleteAll(struct DISK *Disk, PLIST_ENTRY Done)
 
 static VOID NTAPI CancelRequest(PDEVICE_OBJECT Device, PIRP Irp)
 {
-    struct DISK *Disk = Device->DeviceExtension;
+    struct DISK *Disk =
+        Device == Driver.ControlDevice ? QueueDiskOfResize(Irp) : Device->DeviceExtension;
     QUEUE *Queue = &Disk->Queue;
     REQUEST *Request = RequestOf(Irp);
     LIST_ENTRY Done;

@@ -67,7 +67,11 @@ typedef struct QUEUE {
     ULONG64
     LastAnswer; /* ClockNow: of a reply, or of when the server got something, having nothing */
     ULONG64 LastLook; /* ClockNow: of QueueExpire; while there is an arena */
-    ULONG Timeout;    /* const: clock units; 0: none */
+    ULONG volatile Timeout; /* clock units; 0: none. Also looked at without the lock, to see if there is one */
+
+    /* At most one RESIZE at a time: see queue_resize.c. */
+    BOOLEAN Resizing;
+    ULONG64 SizeBefore; /* bytes; meaningless unless Resizing */
 } QUEUE;
 
 #define QUEUE_FIRST_EPOCH 1u
@@ -100,7 +104,7 @@ VOID QueueUnuseArena(struct ARENA *Arena);
 VOID QueueClose(struct DISK *Disk);
 
 /*
- * Take in a request: READ, WRITE or FLUSH_BUFFERS, or DEVICE_CONTROL for TRIM, validated. Marks the
+ * Take in a request: READ, WRITE or FLUSH_BUFFERS, or DEVICE_CONTROL for TRIM or RESIZE, validated. Marks the
  * IRP pending and takes over the caller's reference to the disk; the IRP is not the caller's any
  * more. IRQL: <= DISPATCH. Hot.
  */
@@ -139,6 +143,13 @@ VOID QueueRemoveHandle(struct DISK *Disk);
 /* Refuse I/O from now on, but only if there is no request and no handle besides so many. @return
  * whether it is so. IRQL: <= DISPATCH. */
 BOOLEAN QueueRefuseIfIdle(struct DISK *Disk, ULONG OwnHandles) MUST_CHECK;
+
+/* A RESIZE begins: of its IRP, which is not inserted yet. STATUS_DEVICE_BUSY: there is one already; or the
+ * disk is to shrink, and is in use. IRQL: <= DISPATCH. */
+NTSTATUS QueueBeginResize(struct DISK *Disk, PIRP Irp, ULONG64 Size, ULONG OwnHandles) MUST_CHECK;
+
+/* From now on no request takes longer than this. IRQL: <= DISPATCH. */
+VOID QueueLimitTimeout(struct DISK *Disk, ULONG Seconds);
 
 /* End what has been under way for too long with STATUS_IO_TIMEOUT. Time without an arena does not
  * count. IRQL: <= DISPATCH. */

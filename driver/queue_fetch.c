@@ -36,6 +36,9 @@ static VOID NextRangeLocked(const QUEUE *Queue, PIRP Irp, ULONG64 *Offset, ULONG
         *Offset = (ULONG64)Stack->Parameters.Read.ByteOffset.QuadPart + Next;
         *Length = min(Queue->SlotSize, Stack->Parameters.Read.Length - Next);
         break;
+    case CM_OP_RESIZE:
+        *Offset = QueueSizeOfResize(Irp);
+        break;
     case CM_OP_TRIM:
         Set = Irp->AssociatedIrp.SystemBuffer;
         Range = (const TRIM_RANGE *)((const UCHAR *)Set + Set->DataSetRangesOffset) + Next;
@@ -47,18 +50,21 @@ static VOID NextRangeLocked(const QUEUE *Queue, PIRP Irp, ULONG64 *Offset, ULONG
     }
 }
 
-/* Whether an abandoned WRITE or TRIM that the server may yet perform overlaps a request's next
- * fragment. */
+/* Whether an abandoned WRITE, TRIM or RESIZE that the server may yet perform is in the way of a request's
+ * next fragment: by overlapping it; a RESIZE, either of them, is in everybody's. */
 static BOOLEAN IsFencedLocked(const QUEUE *Queue, PIRP Irp)
 {
+    BOOLEAN Resize = OpOf(IoGetCurrentIrpStackLocation(Irp)) == CM_OP_RESIZE;
     ULONG64 Offset, Length;
     ULONG Index;
 
     NextRangeLocked(Queue, Irp, &Offset, &Length);
     for (Index = 0; Index < Queue->Depth; Index++) {
         const SLOT *Slot = &Queue->Slots[Index];
-        if (Slot->State == SLOT_ORPHAN && SlotIsFence(Slot) &&
-            Offset < Slot->DiskOffset + Slot->DiskLength && Slot->DiskOffset < Offset + Length)
+        if (Slot->State != SLOT_ORPHAN || !SlotIsFence(Slot))
+            continue;
+        if (Resize || Slot->Op == CM_OP_RESIZE ||
+            (Offset < Slot->DiskOffset + Slot->DiskLength && Slot->DiskOffset < Offset + Length))
             return TRUE;
     }
     return FALSE;

@@ -2,7 +2,7 @@
 /*
  * queue_internal.h - what the files of the queue share: queue.c (a request's life, with the diagram),
  * queue_fetch.c (handing out), queue_reply.c (answers), queue_park.c (exchanges that wait), queue_server.c
- * (servers that come, go and hang). Included by them alone. Functions that end in ...Locked want QUEUE.Lock held.
+ * (servers that come, go and hang), queue_resize.c (a disk of another size). Included by them alone. Functions that end in ...Locked want QUEUE.Lock held.
  */
 #ifndef COREMNT_QUEUE_INTERNAL_H
 #define COREMNT_QUEUE_INTERNAL_H
@@ -22,7 +22,7 @@ typedef enum SLOT_STATE {
 
 /* What we know of a request; lies in the IRP. All P: QUEUE.Lock. 16 bytes: all there is on x86. */
 typedef struct REQUEST {
-    ULONG Next;    /* handed out so far: bytes of READ, WRITE; ranges of TRIM; FLUSH counts as 1 */
+    ULONG Next;    /* handed out so far: bytes of READ, WRITE; ranges of TRIM; others count as 1 */
     ULONG Arrived; /* clock units, wraps */
     NTSTATUS Status;    /* the first failure */
     ULONG Open : 12;    /* fragments that have a slot */
@@ -56,7 +56,7 @@ ALWAYS_INLINE ULONG64 TagOf(const QUEUE *Queue, const SLOT *Slot)
 /* Whether the slot, once orphaned, keeps others off its range. */
 ALWAYS_INLINE BOOLEAN SlotIsFence(const SLOT *Slot)
 {
-    return Slot->Op == CM_OP_WRITE || Slot->Op == CM_OP_TRIM;
+    return Slot->Op == CM_OP_WRITE || Slot->Op == CM_OP_TRIM || Slot->Op == CM_OP_RESIZE;
 }
 
 ALWAYS_INLINE ULONG OpOf(const IO_STACK_LOCATION *Stack)
@@ -67,7 +67,8 @@ ALWAYS_INLINE ULONG OpOf(const IO_STACK_LOCATION *Stack)
     case IRP_MJ_WRITE:
         return CM_OP_WRITE;
     case IRP_MJ_DEVICE_CONTROL:
-        return CM_OP_TRIM;
+        return Stack->Parameters.DeviceIoControl.IoControlCode == CM_IOCTL_RESIZE ? CM_OP_RESIZE
+                                                                                  : CM_OP_TRIM;
     default: /* FLUSH_BUFFERS, SHUTDOWN */
         return CM_OP_FLUSH;
     }
@@ -78,11 +79,11 @@ ALWAYS_INLINE ULONG TotalOf(PIRP Irp, const IO_STACK_LOCATION *Stack)
 {
     const DEVICE_MANAGE_DATA_SET_ATTRIBUTES *Set;
 
-    switch (Stack->MajorFunction) {
-    case IRP_MJ_READ:
-    case IRP_MJ_WRITE:
+    switch (OpOf(Stack)) {
+    case CM_OP_READ:
+    case CM_OP_WRITE:
         return Stack->Parameters.Read.Length; /* at the same place in Write */
-    case IRP_MJ_DEVICE_CONTROL:
+    case CM_OP_TRIM:
         Set = Irp->AssociatedIrp.SystemBuffer;
         return Set->DataSetRangesLength / sizeof(DEVICE_DATA_SET_RANGE);
     default:
@@ -143,6 +144,20 @@ ARENA *QueueDetachLocked(QUEUE *Queue);
 
 /* Whether there is something that can be handed out now. */
 BOOLEAN QueueHasWorkLocked(const QUEUE *Queue);
+
+/* -- queue_resize.c ---------------------------------------------------------------------------- */
+
+typedef enum RESIZE_END {
+    RESIZE_DONE,    /* by the server */
+    RESIZE_FAILED,  /* nothing has changed */
+    RESIZE_UNKNOWN, /* the server was lost meanwhile */
+} RESIZE_END;
+
+VOID QueueEndResizeLocked(QUEUE *Queue, ULONG64 Size, RESIZE_END End);
+
+/* The disk of a RESIZE, whose IRP is the control device's; and the size it asks for. */
+struct DISK *QueueDiskOfResize(PIRP Irp);
+ULONG64 QueueSizeOfResize(PIRP Irp);
 
 /* -- queue_park.c ------------------------------------------------------------------------------ */
 

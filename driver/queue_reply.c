@@ -63,9 +63,13 @@ static BOOLEAN AcceptLocked(QUEUE *Queue, struct cm_reply *Reply, PLIST_ENTRY Do
     Reply->tag = NOTHING_TO_COPY;
     if (Slot == NULL)
         return FALSE;
+    if (Slot->Op == CM_OP_RESIZE &&
+        (Slot->State == SLOT_ORPHAN || (Slot->State == SLOT_HANDED_OUT && ReplyFits(Slot, Reply))))
+        QueueEndResizeLocked(Queue, Slot->DiskOffset,
+                             Reply->status == CM_STATUS_OK ? RESIZE_DONE : RESIZE_FAILED);
     if (Slot->State == SLOT_ORPHAN) {
         Queue->Fences -= SlotIsFence(Slot);
-        QueueFreeSlotLocked(Queue, Slot); /* nobody waits for what it says */
+        QueueFreeSlotLocked(Queue, Slot); /* nobody else waits for what it says */
         return TRUE;
     }
     if (Slot->State != SLOT_HANDED_OUT || !ReplyFits(Slot, Reply))

@@ -31,6 +31,8 @@ static VOID TakeBackLocked(QUEUE *Queue)
             Queue->Again++;
         } else if (Slot->State == SLOT_ORPHAN) {
             Queue->Fences -= SlotIsFence(Slot);
+            if (Slot->Op == CM_OP_RESIZE)
+                QueueEndResizeLocked(Queue, 0, RESIZE_UNKNOWN);
             QueueFreeSlotLocked(Queue, Slot);
         }
     }
@@ -80,6 +82,20 @@ static VOID RestartLocked(QUEUE *Queue, ULONG64 Now)
     for (Index = 0; Index < Queue->Depth; Index++)
         if (Queue->Slots[Index].Irp != NULL)
             RequestOf(Queue->Slots[Index].Irp)->Arrived = (ULONG)Now;
+}
+
+VOID QueueLimitTimeout(struct DISK *Disk, ULONG Seconds)
+{
+    QUEUE *Queue = &Disk->Queue;
+    ULONG Limit = (ULONG)(Seconds * ClockFrequency);
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    if (Queue->Timeout == 0 || Queue->Timeout > Limit) {
+        Queue->Timeout = Limit;
+        RestartLocked(Queue, ClockNow());
+    }
+    KeReleaseSpinLock(&Queue->Lock, Irql);
 }
 
 static VOID ExpireLocked(QUEUE *Queue, PIRP Irp, ULONG Now, PLIST_ENTRY Done)

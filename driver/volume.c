@@ -16,7 +16,7 @@
  * until the disk has gone. The file system goes with that handle. Opening the volume once more would make the
  * system look for a file system again, and what it finds then stays, and keeps the driver.
  */
-static BOOLEAN IsMounted(PDEVICE_OBJECT Device)
+BOOLEAN VolumeIsMounted(PDEVICE_OBJECT Device)
 {
     return Device->Vpb != NULL && (Device->Vpb->Flags & (VPB_MOUNTED | VPB_LOCKED)) == VPB_MOUNTED;
 }
@@ -46,7 +46,7 @@ VOID VolumeDismount(DISK *Disk)
     IO_STATUS_BLOCK IoStatus;
     HANDLE Volume;
 
-    if (Driver.IsWine || !IsMounted(Disk->Device) || !NT_SUCCESS(OpenVolume(Disk, &Volume)))
+    if (Driver.IsWine || !VolumeIsMounted(Disk->Device) || !NT_SUCCESS(OpenVolume(Disk, &Volume)))
         return;
     ZwFsControlFile(Volume, NULL, NULL, NULL, &IoStatus, FSCTL_DISMOUNT_VOLUME, NULL, 0, NULL, 0);
     ZwClose(Volume);

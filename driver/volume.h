@@ -7,6 +7,10 @@
 
 struct DISK;
 
+/* Whether there is a file system on the device, and nobody has locked it. Looked at without a lock: only who
+ * keeps the volume from changing may build on it. IRQL: <= DISPATCH. */
+BOOLEAN VolumeIsMounted(PDEVICE_OBJECT Device);
+
 /* Take the file system off a disk that answers no more. May wait for it. IRQL: PASSIVE, in a system
  * thread, no lock held. */
 VOID VolumeDismount(struct DISK *Disk);

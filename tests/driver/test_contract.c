@@ -35,6 +35,8 @@ static const LENGTH_ROW LengthRows[] = {
     ROW(STATS, sizeof(struct cm_stats_of), sizeof(struct cm_stats), STATUS_NOT_FOUND),
     ROW(ATTACH, sizeof(struct cm_attach), sizeof(struct cm_attached), STATUS_REVISION_MISMATCH),
     ROW(HEALTH, sizeof(struct cm_health_of), sizeof(struct cm_health), STATUS_NOT_FOUND),
+    ROW(IDENTIFY, sizeof(struct cm_identify), 0, STATUS_INVALID_PARAMETER),
+    ROW(RESIZE, sizeof(struct cm_resize), 0, STATUS_NOT_FOUND),
 };
 
 static VOID CheckUntouched(const UCHAR *Out, ULONG From, ULONG To)
@@ -121,7 +123,7 @@ static VOID UnknownCodesAreRefused(VOID)
     ULONG Type, Low, Index;
 
     for (Type = 0; Type < RTL_NUMBER_OF(Types); Type++)
-        for (Low = 0x7FE; Low < 0x80C; Low++)
+        for (Low = 0x7FE; Low < 0x80E; Low++)
             for (Index = 0; Index < 16; Index++)
                 TryUnknown(Server.Control,
                            CTL_CODE(Types[Type], Low, Index & 3, (ULONG)Index >> 2));

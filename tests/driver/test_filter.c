@@ -403,7 +403,7 @@ static VOID CodesThatADiskDoesNotKnowAreRefused(VOID)
             }
         }
     }
-    for (Function = 0x800; Function < 0x80A; Function++)
+    for (Function = 0x800; Function < 0x80C; Function++)
         TryCode(&Scene, CM_CTL_CODE(Function, CM_METHOD_BUFFERED), TRUE);
     TryCode(&Scene, CM_IOCTL_ARENA_LEND, TRUE);
     TryCode(&Scene, FSCTL_DISMOUNT_VOLUME, FALSE);

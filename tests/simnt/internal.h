@@ -151,10 +151,11 @@ typedef struct SIM_DEVICE {
     LIST_ENTRY Link;
     WCHAR Name[64];
     ULONG Magic;
-    ULONG Handles;      /* P: SimLock: files on it, and a file system */
-    ULONG Pointers;     /* P: SimLock: handles, work items, I/O, being there */
-    BOOLEAN Deleted;    /* P: SimLock */
-    BOOLEAN FileSystem; /* mounted on it; P: SimLock */
+    ULONG Handles;         /* P: SimLock: files on it, and a file system */
+    ULONG Pointers;        /* P: SimLock: handles, work items, I/O, being there */
+    BOOLEAN Deleted;       /* P: SimLock */
+    BOOLEAN FileSystem;    /* mounted on it; P: SimLock */
+    BOOLEAN WantsShutdown; /* P: SimLock */
     VPB VpbMemory;
     BOOLEAN HasDacl; /* P: SimLock */
     ULONG Dacl[64];  /* an ACL; P: SimLock */

@@ -251,10 +251,38 @@ VOID IoDeleteDevice(PDEVICE_OBJECT Object)
     if (Device->Deleted)
         SimStopWith("created at:", &Device->Created, "a device is deleted twice");
     Device->Deleted = TRUE;
+    if (Device->WantsShutdown)
+        SimStopWith("created at:", &Device->Created,
+                    "a device is deleted that is still to be told of the machine's end");
     SimUnlock();
     IrpCheckNonePendedOn(Device);
     SimPoint();
     IoDereferenceDevice(Device, FALSE);
+}
+
+NTSTATUS IoRegisterShutdownNotification(PDEVICE_OBJECT Object)
+{
+    SIM_DEVICE *Device = (SIM_DEVICE *)Object;
+
+    SIM_CALL(PASSIVE_LEVEL);
+    if (SimShouldFail(__func__))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    SimLock();
+    CheckDevice(Device);
+    Device->WantsShutdown = TRUE;
+    SimUnlock();
+    return STATUS_SUCCESS;
+}
+
+VOID IoUnregisterShutdownNotification(PDEVICE_OBJECT Object)
+{
+    SIM_DEVICE *Device = (SIM_DEVICE *)Object;
+
+    SIM_CALL(PASSIVE_LEVEL);
+    SimLock();
+    CheckDevice(Device);
+    Device->WantsShutdown = FALSE;
+    SimUnlock();
 }
 
 /* What NT asks before it unloads a driver. */

@@ -141,6 +141,7 @@ static VOID BuildStack(SIM_IO *Io)
         Stack->Parameters.Read.ByteOffset.QuadPart = R->Offset;
     } else if (R->Major == IRP_MJ_DEVICE_CONTROL) {
         Stack->Parameters.DeviceIoControl.IoControlCode = R->Code;
+        Stack->Parameters.DeviceIoControl.Type3InputBuffer = (PVOID)(uintptr_t)0x41414141;
         Stack->Parameters.DeviceIoControl.InputBufferLength = R->InLength;
         Stack->Parameters.DeviceIoControl.OutputBufferLength = R->OutLength;
     } else if (R->Major == IRP_MJ_CREATE) {
@@ -566,6 +567,17 @@ SIM_IO *SimFlush(SIM_FILE *File)
     SIM_REQUEST Request = {.Major = IRP_MJ_FLUSH_BUFFERS};
 
     return SimSend(File, &Request);
+}
+
+SIM_IO *SimSwitchOff(SIM_FILE *File)
+{
+    SIM_REQUEST Request = {.Major = IRP_MJ_SHUTDOWN, .NoFile = TRUE};
+    BOOLEAN Wanted;
+
+    SimLock();
+    Wanted = File->Device->WantsShutdown && !SimIsWine();
+    SimUnlock();
+    return Wanted ? SimSend(File, &Request) : NULL;
 }
 
 SIM_IO *SimIoctl(SIM_FILE *File, ULONG Code, const VOID *In, ULONG InLength, PVOID Out,

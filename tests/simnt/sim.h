@@ -157,6 +157,10 @@ VOID SimLockFileSystem(const char *DeviceName); /* FSCTL_LOCK_VOLUME, by who unm
 BOOLEAN SimFileSystemIsMounted(const char *DeviceName);
 VOID SimUnmountFileSystem(const char *DeviceName); /* it lets go by itself, if it is mounted */
 
+/* The machine is switched off: if the device has asked to be told, it gets IRP_MJ_SHUTDOWN, as on NT; Wine
+ * tells nobody. NULL: it has not asked. Waits not; as SimSend. */
+SIM_IO *SimSwitchOff(SIM_FILE *File);
+
 /* -- counters ---------------------------------------------------------------------------------- */
 
 typedef struct SIM_COUNTERS {

@@ -21,15 +21,15 @@ static void test_version_tells_abi_and_one_way_to_share_memory(void)
     CHECK_EQ(raw_ioctl(control, CM_IOCTL_VERSION, NULL, 0, &version, sizeof(version), &got), 0);
     CHECK_EQ(got, sizeof(version));
     CHECK_EQ(version.abi_version, CM_ABI_VERSION);
-    CHECK(version.features == (CM_FEATURE_ARENA_MAP | CM_FEATURE_HOLD) ||
-          version.features == (CM_FEATURE_ARENA_LEND | CM_FEATURE_HOLD));
+    CHECK(version.features == (CM_FEATURE_ARENA_MAP | CM_FEATURE_HOLD | CM_FEATURE_VOLUME) ||
+          version.features == (CM_FEATURE_ARENA_LEND | CM_FEATURE_HOLD | CM_FEATURE_VOLUME));
 }
 
 static void test_unknown_ioctls_are_refused(void)
 {
     unsigned char buffer[64] = {0};
 
-    for (uint32_t function = 0x80A; function < 0x820; function++)
+    for (uint32_t function = 0x80C; function < 0x820; function++)
         CHECK_EQ(raw_ioctl(control, CM_CTL_CODE(function, CM_METHOD_BUFFERED), buffer,
                            sizeof(buffer), buffer, sizeof(buffer), NULL),
                  ERROR_INVALID_FUNCTION);

@@ -142,6 +142,7 @@ typedef struct IO_STACK_LOCATION {
         } Read, Write;
         struct {
             ULONG OutputBufferLength, InputBufferLength, IoControlCode;
+            PVOID Type3InputBuffer; /* of METHOD_NEITHER: what user mode likes */
         } DeviceIoControl;
     } Parameters;
     PDEVICE_OBJECT DeviceObject;
@@ -186,6 +187,8 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT Driver, ULONG ExtensionSize, PUNICODE_STR
                         DEVICE_TYPE Type, ULONG Characteristics, BOOLEAN Exclusive,
                         PDEVICE_OBJECT *Device);
 VOID IoDeleteDevice(PDEVICE_OBJECT Device);
+NTSTATUS IoRegisterShutdownNotification(PDEVICE_OBJECT Device);
+VOID IoUnregisterShutdownNotification(PDEVICE_OBJECT Device);
 NTSTATUS IoCreateSymbolicLink(PUNICODE_STRING Link, PUNICODE_STRING Target);
 NTSTATUS IoDeleteSymbolicLink(PUNICODE_STRING Link);
 

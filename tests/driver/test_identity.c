@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_identity.c - CM_IOCTL_IDENTIFY: who may name a disk, and what is no name. What the mount manager is then
+ * told is in test_storage_ioctls.c and its neighbours.
+ */
+#include <string.h>
+
+#include "rig.h"
+
+#define SIZE_OF_DISK (64ull * KIB)
+
+static struct cm_identify IdentityOf(const RIG_DISK *Disk, UCHAR Seed)
+{
+    struct cm_identify Identify = {.disk_id = Disk->Id, .letter = 'Z'};
+
+    memset(Identify.unique_id, Seed, sizeof(Identify.unique_id));
+    return Identify;
+}
+
+static NTSTATUS Identify(SIM_FILE *Control, const struct cm_identify *In)
+{
+    return RigIoctl(Control, CM_IOCTL_IDENTIFY, In, sizeof(*In), NULL, 0, NULL);
+}
+
+static VOID Finish(RIG_SERVER *Server, RIG_DISK *Disk)
+{
+    CHECK_EQ(RigUnmount(Server->Control, Disk->Id, 0), STATUS_SUCCESS);
+    RigForget(Disk);
+}
+
+static VOID WhatIsNoIdentityIsRefused(VOID)
+{
+    RIG_SERVER Server = RigStartServer();
+    struct cm_identify In;
+    RIG_DISK Disk;
+    ULONG Index;
+
+    RigMount(&Server, SIZE_OF_DISK, &Disk);
+    In = IdentityOf(&Disk, 0);
+    CHECK_EQ(Identify(Server.Control, &In), STATUS_INVALID_PARAMETER);
+    In.unique_id[15] = 1;
+    CHECK_EQ(Identify(Server.Control, &In), STATUS_SUCCESS);
+    for (Index = 0; Index < 0x10000; Index++) {
+        BOOLEAN Good = Index == 0 || (Index >= 'A' && Index <= 'Z');
+        In.letter = (UINT16)Index;
+        CHECK_EQ(Identify(Server.Control, &In), Good ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER);
+        Index += Index > 0x100 ? 0xFF : 0;
+    }
+    In = IdentityOf(&Disk, 1);
+    for (Index = 0; Index < 3; Index++) {
+        In.reserved[Index] = 0x100;
+        CHECK_EQ(Identify(Server.Control, &In), STATUS_INVALID_PARAMETER);
+        In.reserved[Index] = 0;
+    }
+    In.disk_id++;
+    CHECK_EQ(Identify(Server.Control, &In), STATUS_NOT_FOUND);
+    Finish(&Server, &Disk);
+    RigStopServer(&Server);
+}
+
+static VOID OnlyTheServerOfADiskNamesIt(VOID)
+{
+    RIG_SERVER Server = RigStartServer(), Other = RigStartServer();
+    struct cm_identify In;
+    RIG_DISK Disk;
+
+    RigMount(&Server, SIZE_OF_DISK, &Disk);
+    In = IdentityOf(&Disk, 1);
+    CHECK_EQ(Identify(Other.Control, &In), STATUS_NOT_FOUND);
+    CHECK_EQ(Identify(Server.Control, &In), STATUS_SUCCESS);
+    Finish(&Server, &Disk);
+    CHECK_EQ(Identify(Server.Control, &In), STATUS_NOT_FOUND);
+    RigStopServer(&Server);
+    RigStopServer(&Other);
+}
+
+static VOID NoTwoDisksHaveOneIdentity(VOID)
+{
+    RIG_SERVER Server = RigStartServer();
+    struct cm_identify First, Second;
+    RIG_DISK Disks[2];
+
+    RigMount(&Server, SIZE_OF_DISK, &Disks[0]);
+    RigMount(&Server, SIZE_OF_DISK, &Disks[1]);
+    First = IdentityOf(&Disks[0], 7);
+    Second = IdentityOf(&Disks[1], 7);
+    CHECK_EQ(Identify(Server.Control, &First), STATUS_SUCCESS);
+    CHECK_EQ(Identify(Server.Control, &First), STATUS_SUCCESS); /* its own */
+    CHECK_EQ(Identify(Server.Control, &Second), STATUS_OBJECT_NAME_COLLISION);
+    Second.unique_id[0]++;
+    CHECK_EQ(Identify(Server.Control, &Second), STATUS_SUCCESS);
+    Finish(&Server, &Disks[0]);
+    Second.unique_id[0]--; /* free again */
+    CHECK_EQ(Identify(Server.Control, &Second), STATUS_SUCCESS);
+    Finish(&Server, &Disks[1]);
+    RigStopServer(&Server);
+}
+
+static const RIG_TEST Tests[] = {
+    RIG_TEST(WhatIsNoIdentityIsRefused, 1),
+    RIG_TEST(OnlyTheServerOfADiskNamesIt, 1),
+    RIG_TEST(NoTwoDisksHaveOneIdentity, 1),
+};
+
+int main(int Count, char **Arguments)
+{
+    return RigMain(Count, Arguments, Tests, RTL_NUMBER_OF(Tests));
+}
