@@ -60,7 +60,7 @@ static int format_by_command(const char *letter, const char *file_system, const 
 {
     if (!has_program("format"))
         return 0;
-    return run(FORMAT_S, "format %s /FS:%s /Q /V:KIT %s /Y", letter, file_system, options) == 0;
+    return run(FORMAT_S, "format.com %s /FS:%s /Q /V:KIT %s /Y", letter, file_system, options) == 0;
 }
 
 static void format_disk(const char *file_system, const char *size, const char *options,
