@@ -42,7 +42,8 @@ static int look(const void *buffer, uint32_t length, uint64_t offset)
 static int fake_read(void *context, void *buffer, uint32_t length, uint64_t offset)
 {
     CHECK(context == &fake);
-    __atomic_add_fetch(&fake.reads, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_add(&fake.reads, 1, __ATOMIC_SEQ_CST) % 8 == 7)
+        cm_os_sleep_ms(0); /* let others come in between */
     __atomic_store_n(&fake.last_memory, buffer, __ATOMIC_SEQ_CST);
     if (look(buffer, length, offset) != 0)
         return fake.error;
@@ -351,6 +352,7 @@ static void write_own(void *argument)
         uint64_t block =
             w->size / 2 + (check_random(&w->random) % blocks * THREADS + w->index) * UINT64_C(4096);
 
+        w->failures += read_back(w, 512, sector); /* also what was forgotten stays so */
         w->failures += write_and_remember(w, 512, sector) != 0;
         w->failures += read_back(w, 512, sector);
         w->failures += write_and_remember(w, 4096, block) != 0;
