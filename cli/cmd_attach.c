@@ -52,8 +52,7 @@ static int spec_of(const struct cm_disk_info *disk, const char *which, const cha
 }
 
 /* A process that was killed may still have the image open for a moment. */
-static int open_image(const struct cm_disk_info *disk, const char *spec, uint32_t partition,
-                      struct cm_image **image)
+static int open_image(const struct cm_disk_info *disk, const char *spec, struct cm_image **image)
 {
     struct cm_image_options options = {
         .struct_size = sizeof(options),
@@ -67,8 +66,6 @@ static int open_image(const struct cm_disk_info *disk, const char *spec, uint32_
         cm_os_sleep_ms(POLL_MS);
         error = cm_image_open(spec, &options, image);
     }
-    if (error == 0 && partition != 0)
-        error = partition_choose(spec, partition, image);
     return error;
 }
 
@@ -98,9 +95,13 @@ static int attach(const char *which, const char *spec, uint32_t partition,
         error = spec_of(&info, which, &spec);
     if (error != 0)
         return cli_fail(error);
-    error = open_image(&info, spec, partition, &image);
+    error = open_image(&info, spec, &image);
     if (error != 0)
         return cli_fail(fail_open(error, which, named));
+    if (partition != 0)
+        error = partition_choose(spec, partition, &image);
+    if (error != 0)
+        return cli_fail(error);
     error = cm_disk_attach(image, which, options, &disk);
     return serving_run(spec, image, error, disk, "attached to");
 }
