@@ -4,6 +4,7 @@
  * them. A full disk is a file size limit here; on Windows tests/wine has a file system that is
  * full.
  */
+#include "lib/core/image_internal.h"
 #include "lib/core/os.h"
 #include "tests/unit/check.h"
 #include "tests/unit/filled.h"
@@ -270,6 +271,88 @@ static void there_is_one_writer(void)
     close_and_remove(image);
 }
 
+/* -- past the cache --------------------------------------------------------------------------- */
+
+/* As cm_image_open() gives it to the opener, but never cached: on Linux too, where the kernel refuses
+ * what is not aligned. */
+static struct cm_image *open_uncached(uint32_t flags, uint64_t size, uint32_t sector_size)
+{
+    struct cm_image_options options = options_of(flags | CM_OPEN_UNCACHED, size, sector_size);
+    struct cm_image *image;
+
+    if (cm_raw_open(NAME, &options, &image) == 0)
+        return image;
+    printf("cannot go on: %s\n", cm_last_error());
+    exit(1);
+}
+
+/* Requests of any sector and memory of any address, against what they should leave. */
+static void check_uncached(struct cm_image *image, uint64_t size, uint32_t sector_size)
+{
+    static unsigned char model[MIB + 4096], data[65536 + 64];
+    uint64_t random = check_seed();
+
+    memset(model, 0, sizeof(model));
+    for (unsigned round = 0; round < 300; round++) {
+        uint64_t sectors = size / sector_size;
+        uint64_t first = check_random(&random) % sectors;
+        uint64_t most =
+            sectors - first < 65536 / sector_size ? sectors - first : 65536 / sector_size;
+        uint32_t length = (uint32_t)(check_random(&random) % most + 1) * sector_size;
+        uint64_t offset = first * sector_size;
+        unsigned char *at = data + check_random(&random) % 64;
+
+        if (check_random(&random) % 2 == 0) {
+            memset(at, (int)(round + 1), length);
+            memset(model + offset, (int)(round + 1), length);
+            CHECK_EQ(cm_image_write(image, at, length, offset, 0), 0);
+        } else {
+            CHECK_EQ(cm_image_read(image, at, length, offset), 0);
+            CHECK(memcmp(at, model + offset, length) == 0);
+        }
+    }
+    CHECK_EQ(cm_image_flush(image), 0);
+    CHECK_EQ(file_size(), size);
+}
+
+static void uncached_files_take_any_request(void)
+{
+    static const struct {
+        uint64_t size;
+        uint32_t sector_size;
+    } disks[] = {{MIB, 512}, {MIB, 4096}, {MIB - 512, 512}, {MIB + 512, 512}};
+
+    for (unsigned i = 0; i < sizeof(disks) / sizeof(disks[0]); i++) {
+        struct cm_image *image;
+
+        (void)cm_os_file_remove(NAME);
+        image = open_uncached(CM_OPEN_CREATE, disks[i].size, disks[i].sector_size);
+        check_uncached(image, disks[i].size, disks[i].sector_size);
+        close_and_remove(image);
+    }
+}
+
+static void cached_and_uncached_files_are_the_same(void)
+{
+    struct cm_image *image;
+
+    (void)cm_os_file_remove(NAME);
+    image = open_with(CM_OPEN_CREATE | CM_OPEN_CACHED, MIB);
+    fill(image, 512, 1024, 7);
+    CHECK_EQ(cm_image_close(image), 0);
+    image = open_uncached(0, 0, 512);
+    CHECK(range_is(image, 512, 1024, 7));
+    fill(image, 1024, 512, 8);
+    CHECK_EQ(cm_image_close(image), 0);
+    image = open_uncached(CM_OPEN_READ_ONLY, 0, 512);
+    CHECK(range_is(image, 1024, 512, 8));
+    CHECK_EQ(cm_image_close(image), 0);
+    image = open_with(CM_OPEN_CACHED, 0);
+    CHECK(range_is(image, 0, 512, 0) && range_is(image, 512, 512, 7) &&
+          range_is(image, 1024, 512, 8));
+    close_and_remove(image);
+}
+
 /* -- trouble ----------------------------------------------------------------------------------- */
 
 /* Where nothing keeps others from cutting the file: what is cut off is a hole. */
@@ -360,6 +443,8 @@ int main(int argc, char **argv)
         CHECK_TEST(read_only_changes_nothing),
         CHECK_TEST(whole_sectors_are_asked_for),
         CHECK_TEST(there_is_one_writer),
+        CHECK_TEST(uncached_files_take_any_request),
+        CHECK_TEST(cached_and_uncached_files_are_the_same),
 #ifndef _WIN32
         CHECK_TEST(what_others_cut_off_is_a_hole),
         CHECK_TEST(a_file_that_cannot_be_made_whole_is_removed),
