@@ -13,6 +13,7 @@ foreign_run() {
 }
 
 # The kinds, each with its size in MiB: what the smallest or usual one is.
+# shellcheck disable=SC2034 # used by the scripts
 foreign_kinds='fat12:4 fat16:32 fat32:64 exfat:32 ntfs:32 ext4:32'
 
 # foreign_make KIND IMAGE MIB
