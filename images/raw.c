@@ -86,6 +86,15 @@ static int raw_trim(void *context, uint64_t offset, uint64_t length)
     return cm_aligned_alone(raw->aligned, offset, length, file_punch, raw->file);
 }
 
+/* As long as it has not reached the storage, a power cut could bring the shorter file back. */
+static int raw_resize(void *context, uint64_t size)
+{
+    struct raw *raw = context;
+    int error = cm_aligned_resize(raw->aligned, size);
+
+    return error != 0 ? error : cm_os_file_flush(raw->file);
+}
+
 static int raw_info(void *context, struct cm_image_info *info)
 {
     struct raw *raw = context;
@@ -112,6 +121,7 @@ static const struct cm_image_ops raw_ops = {
     .flush = raw_flush,
     .trim = raw_trim,
     .info = raw_info,
+    .resize = raw_resize,
 };
 
 static const struct cm_image_ops raw_read_only_ops = {

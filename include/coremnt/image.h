@@ -29,6 +29,7 @@ struct cm_image_info {
     uint32_t sector_size; /* bytes */
     int read_only;
     int can_trim;
+    int can_resize;
 };
 
 #define CM_IMAGE_FUA (1u << 0) /* write: durable before returning */
@@ -63,6 +64,10 @@ struct cm_image_ops {
     int (*trim)(void *context, uint64_t offset, uint64_t length);
     /* Optional. Fills `allocated` and may correct `format`; the rest is filled in already. */
     int (*info)(void *context, struct cm_image_info *info);
+    /* Optional; NULL: the size is what it is. Give the image this size, durably: what is new reads as zeros,
+     * what lies beyond is lost. Nothing has changed if it fails. Other callbacks may run meanwhile, but none
+     * beyond the smaller of the two sizes. */
+    int (*resize)(void *context, uint64_t size);
 };
 
 /* The callbacks may be called from several threads at once; without it the library serialises. */
@@ -110,10 +115,10 @@ struct cm_image_options {
  * @param spec     UTF-8; copied.
  * @param options  NULL for defaults; copied.
  * @param image    Out: belongs to the caller, release with cm_image_close(). NULL on failure.
- * @return 0, or CM_EINVAL, CM_EFORMAT (unknown kind), CM_ENOENT, CM_EEXIST, CM_EACCES, CM_EBUSY
- * (open for writing elsewhere; on a disk that this process serves or that has no server),
- * CM_ENOTSUP (compressed or encrypted, and neither CM_OPEN_READ_ONLY nor CM_OPEN_CACHED),
- * CM_ENOSPC, CM_ENOMEM, CM_EIO; cm_last_error() has the sentence.
+ * @return 0, or CM_EINVAL (also: it lies on a disk that this process serves or that has no
+ * server), CM_EFORMAT (unknown kind), CM_ENOENT, CM_EEXIST, CM_EACCES, CM_EBUSY (open for writing
+ * elsewhere), CM_ENOTSUP (compressed or encrypted, and neither CM_OPEN_READ_ONLY nor
+ * CM_OPEN_CACHED), CM_ENOSPC, CM_ENOMEM, CM_EIO; cm_last_error() has the sentence.
  * Threads: any. Since 0.1.
  */
 CM_API int cm_image_open(const char *spec, const struct cm_image_options *options,
@@ -164,6 +169,17 @@ CM_API int cm_image_flush(struct cm_image *image);
  * trim, CM_EROFS, CM_ERANGE, CM_EINVAL as above. Blocks for the I/O. Threads: any. Since 0.1.
  */
 CM_API int cm_image_trim(struct cm_image *image, uint64_t offset, uint64_t length);
+
+/**
+ * Give the image another size; beyond a smaller one, data is lost. Blocks for the I/O. A disk that is served
+ * from the image keeps the size that it has: for that there is cm_resize() (disk.h).
+ *
+ * @param size  Bytes; a multiple of the sector size, not 0.
+ * @return 0, CM_EINVAL, CM_ENOTSUP (the image cannot), CM_EROFS, CM_ENOSPC or another negative CM_E...: then it
+ *         has the size that it had.
+ * Threads: any; no request beyond the smaller of the two sizes may be under way. Since 0.1.
+ */
+CM_API int cm_image_resize(struct cm_image *image, uint64_t size);
 
 /** Describe the image. May ask the file system. @return 0 or CM_EIO. Threads: any. Since 0.1. */
 CM_API int cm_image_get_info(struct cm_image *image, struct cm_image_info *info);

@@ -37,14 +37,18 @@ static int do_trim(struct cm_image *image, const struct cm_request *request, voi
     return cm_image_trim(image, request->offset, request->length);
 }
 
+static int do_resize(struct cm_image *image, const struct cm_request *request, void *slot)
+{
+    (void)slot;
+    return cm_image_resize(image, request->offset);
+}
+
 static const struct {
     int (*run)(struct cm_image *image, const struct cm_request *request, void *slot);
     int has_data; /* `length` bytes of its slot: a reply of success tells them */
 } operations[] = {
-    [CM_OP_READ] = {do_read, 1},
-    [CM_OP_WRITE] = {do_write, 1},
-    [CM_OP_FLUSH] = {do_flush, 0},
-    [CM_OP_TRIM] = {do_trim, 0},
+    [CM_OP_READ] = {do_read, 1}, [CM_OP_WRITE] = {do_write, 1},   [CM_OP_FLUSH] = {do_flush, 0},
+    [CM_OP_TRIM] = {do_trim, 0}, [CM_OP_RESIZE] = {do_resize, 0},
 };
 
 static int is_known(uint16_t op)

@@ -19,7 +19,7 @@
 struct cm_image {
     struct cm_image_ops ops; /* what the caller's table did not have is NULL */
     void *context;
-    uint64_t size;
+    _Atomic uint64_t size; /* changed by cm_image_resize() alone */
     uint32_t sector_size;
     struct cm_os_mutex serial; /* held around every callback, unless CM_IMAGE_PARALLEL */
 };
@@ -119,7 +119,9 @@ static void leave(struct cm_image *image)
 /* offset + length may be over 64 bits, so nothing is added. */
 static int check_range(const struct cm_image *image, uint64_t offset, uint64_t length)
 {
-    if (length > image->size || offset > image->size - length)
+    uint64_t size = image->size;
+
+    if (length > size || offset > size - length)
         return CM_ERANGE;
     return (offset | length) % image->sector_size == 0 ? 0 : CM_EINVAL;
 }
@@ -192,6 +194,28 @@ int cm_image_trim(struct cm_image *image, uint64_t offset, uint64_t length)
     return error;
 }
 
+/* A smaller size counts before the image is cut, a larger one when there is something: nobody is let to
+ * where there is nothing. */
+int cm_image_resize(struct cm_image *image, uint64_t size)
+{
+    uint64_t before = image->size;
+    int error;
+
+    if (size == 0 || size > CM_MAX_DISK_SIZE || size % image->sector_size != 0)
+        return CM_EINVAL;
+    if (image->ops.write == NULL)
+        return CM_EROFS;
+    if (image->ops.resize == NULL)
+        return CM_ENOTSUP;
+    if (size < before)
+        image->size = size;
+    enter(image);
+    error = own_error(image->ops.resize(image->context, size));
+    leave(image);
+    image->size = error == 0 ? size : before;
+    return error;
+}
+
 /* What is known without the image; of its own answer only what it may decide is taken. */
 int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
 {
@@ -205,6 +229,7 @@ int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
     info->sector_size = image->sector_size;
     info->read_only = image->ops.write == NULL;
     info->can_trim = image->ops.trim != NULL && image->ops.write != NULL;
+    info->can_resize = image->ops.resize != NULL && image->ops.write != NULL;
     if (image->ops.info == NULL)
         return 0;
     told = *info;
