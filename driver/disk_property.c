@@ -119,15 +119,15 @@ static const PROPERTY_ROW *FindRow(STORAGE_PROPERTY_ID Id)
     return NULL;
 }
 
-NTSTATUS DiskPropertyQuery(const DISK *Disk, PVOID Buffer, ULONG InLength, ULONG OutLength,
-                           PULONG_PTR Information)
+/* The buffer holds the query and takes the answer. */
+NTSTATUS DiskPropertyQuery(const DISK_CALL *Call)
 {
-    const STORAGE_PROPERTY_QUERY *Query = Buffer;
+    const STORAGE_PROPERTY_QUERY *Query = Call->Buffer;
     const PROPERTY_ROW *Row;
     DESCRIPTOR Descriptor;
     ULONG Size;
 
-    if (InLength < FIELD_OFFSET(STORAGE_PROPERTY_QUERY, AdditionalParameters))
+    if (Call->InLength < FIELD_OFFSET(STORAGE_PROPERTY_QUERY, AdditionalParameters))
         return STATUS_INFO_LENGTH_MISMATCH;
     Row = FindRow(Query->PropertyId);
     if (Row == NULL)
@@ -136,15 +136,15 @@ NTSTATUS DiskPropertyQuery(const DISK *Disk, PVOID Buffer, ULONG InLength, ULONG
         return STATUS_SUCCESS;
     if (Query->QueryType != PropertyStandardQuery)
         return STATUS_NOT_SUPPORTED;
-    if (OutLength < sizeof(STORAGE_DESCRIPTOR_HEADER))
+    if (Call->OutLength < sizeof(STORAGE_DESCRIPTOR_HEADER))
         return STATUS_BUFFER_TOO_SMALL;
     RtlZeroMemory(&Descriptor, sizeof(Descriptor));
-    Size = Row->Fill(Disk, &Descriptor);
+    Size = Row->Fill(Call->Disk, &Descriptor);
     /* With too little room the header alone, which tells the size: a success, as the class driver
      * has it. */
-    if (OutLength < Size)
+    if (Call->OutLength < Size)
         Size = sizeof(STORAGE_DESCRIPTOR_HEADER);
-    RtlCopyMemory(Buffer, &Descriptor, Size);
-    *Information = Size;
+    RtlCopyMemory(Call->Buffer, &Descriptor, Size);
+    *Call->Information = Size;
     return STATUS_SUCCESS;
 }

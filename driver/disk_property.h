@@ -3,11 +3,8 @@
 #ifndef COREMNT_DISK_PROPERTY_H
 #define COREMNT_DISK_PROPERTY_H
 
-#include "disk.h"
+#include "disk_ioctl.h"
 
-/* `Buffer` holds the query and takes the answer. A final status; *Information: bytes. IRQL:
- * PASSIVE. */
-NTSTATUS DiskPropertyQuery(const DISK *Disk, PVOID Buffer, ULONG InLength, ULONG OutLength,
-                           PULONG_PTR Information);
+DISK_CALL_HANDLER DiskPropertyQuery;
 
 #endif

@@ -14,8 +14,13 @@
 
 #include <ntdddisk.h>
 #include <ntddstor.h>
+#include <ntddvol.h>
+
+#include <mountdev.h>
 
 #include "abi/coremnt_abi.h"
+
+#include "nt_storage.h"
 
 /* Result must be looked at; GCC checks it, SAL is a stub in mingw-w64. */
 #define MUST_CHECK __attribute__((warn_unused_result))
