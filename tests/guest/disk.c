@@ -119,7 +119,10 @@ const char *file_system_of(const char *root)
     return name;
 }
 
-int coremnt_has(const char *verb, const char *option)
+void needs(const char *verb, const char *option)
 {
-    return run(30, "coremnt help %s", verb) == 0 && strstr(output, option) != NULL;
+    if (run(30, "coremnt help %s", verb) != 0)
+        skip("this coremnt has no %s", verb);
+    if (strstr(output, option) == NULL)
+        skip("this coremnt has no %s", option);
 }

@@ -133,8 +133,8 @@ void expect_no_drive(const char *letter);
 /* "FAT", "" when nothing is recognized. */
 const char *file_system_of(const char *root);
 
-/* Has this `coremnt` the option (or verb)? Until all of them have. */
-int coremnt_has(const char *verb, const char *option);
+/* Skips the step unless the help of this verb names the option: a kit may test an older coremnt. */
+void needs(const char *verb, const char *option);
 
 /* -- files, files.c ----------------------------------------------------------------------------- */
 

@@ -8,12 +8,6 @@
 
 #include "tests/guest/kit.h"
 
-static void needs(const char *verb, const char *option)
-{
-    if (!coremnt_has(verb, option))
-        skip("this coremnt has no %s", option);
-}
-
 void step_no_mount_manager(void)
 {
     struct disk disk;
