@@ -51,6 +51,7 @@ taken_over() {
     mount_disk gpt.img Z: --partition 2 --hold 60
     kill -KILL "$server"
     wait "$server" 2>/dev/null || true
+    expect_failure $usage 'cannot be the image' coremnt attach Z:
     expect_failure $not_found 'no partition 9\. There are: 1' coremnt attach Z: --partition 9
     win_background server cli/coremnt.exe attach Z: --partition 2
     server=$win_pid
@@ -70,11 +71,24 @@ mistakes() {
     expect_failure $usage 'not all in the image' coremnt mount cut.img Z: --partition 2
 }
 
+# Readers do not keep each other out.
+two_read_only() {
+    local first
+    mount_disk gpt.img Z: --partition 2 --read-only
+    first=$server
+    mount_disk gpt.img Y: --partition 3 --read-only
+    expect_output 'length of partition 3' $((39 * mib - 33 * 512)) winio length '\\.\Y:'
+    unmount_disk Y:
+    server=$first
+    unmount_disk Z:
+}
+
 make_mbr
 make_gpt
 one_partition mbr.img
 one_partition gpt.img
 taken_over
+two_read_only
 mistakes
 
 # The whole disk can still be mounted, with a hint.
