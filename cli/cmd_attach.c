@@ -52,11 +52,12 @@ static int spec_of(const struct cm_disk_info *disk, const char *which, const cha
 }
 
 /* A process that was killed may still have the image open for a moment. */
-static int open_image(const struct cm_disk_info *disk, const char *spec, struct cm_image **image)
+static int open_image(const struct cm_disk_info *disk, const char *spec, uint32_t flags,
+                      struct cm_image **image)
 {
     struct cm_image_options options = {
         .struct_size = sizeof(options),
-        .flags = disk->read_only ? CM_OPEN_READ_ONLY : 0,
+        .flags = flags | (disk->read_only ? CM_OPEN_READ_ONLY : 0),
         .sector_size = disk->sector_size,
     };
     uint64_t deadline_ns = cm_os_now_ns() + CM_ATTACH_PATIENCE_MS * UINT64_C(1000000);
@@ -80,7 +81,13 @@ static int fail_open(int error, const char *which, int named)
                    which);
 }
 
-static int attach(const char *which, const char *spec, uint32_t partition,
+/* How the image is to be opened. */
+struct opening {
+    uint32_t flags;     /* CM_OPEN_* */
+    uint32_t partition; /* 0: the whole image */
+};
+
+static int attach(const char *which, const char *spec, const struct opening *opening,
                   const struct cm_disk_options *options)
 {
     int named = spec != NULL;
@@ -95,11 +102,11 @@ static int attach(const char *which, const char *spec, uint32_t partition,
         error = spec_of(&info, which, &spec);
     if (error != 0)
         return cli_fail(error);
-    error = open_image(&info, spec, &image);
+    error = open_image(&info, spec, opening->flags, &image);
     if (error != 0)
         return cli_fail(fail_open(error, which, named));
-    if (partition != 0)
-        error = partition_choose(spec, partition, &image);
+    if (opening->partition != 0)
+        error = partition_choose(spec, opening->partition, &image);
     if (error != 0)
         return cli_fail(error);
     error = cm_disk_attach(image, which, options, &disk);
@@ -112,20 +119,24 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
 {
     static const struct option options[] = {
         CLI_HELP,
+        {"cached", no_argument, NULL, 'c'},
         {"partition", required_argument, NULL, 'p'},
         {"threads", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     struct cm_disk_options serve = {.struct_size = sizeof(serve)};
-    uint32_t partition = 0;
+    struct opening opening = {0, 0};
     char **arguments;
     int count;
     int option;
     int result = CLI_OK;
 
     while ((option = cli_next_option(verb, argc, argv, ":h", options, &result)) >= 0) {
-        if (option == 'p')
-            result = cli_number(verb, "--partition", optarg, 1, CLI_MAX_PARTITION, &partition);
+        if (option == 'c')
+            opening.flags |= CM_OPEN_CACHED;
+        else if (option == 'p')
+            result =
+                cli_number(verb, "--partition", optarg, 1, CLI_MAX_PARTITION, &opening.partition);
         else
             result = cli_number(verb, "--threads", optarg, 1, CM_MAX_THREADS, &serve.threads);
         if (result != CLI_OK)
@@ -136,7 +147,7 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     result = cli_arguments(verb, argc, argv, 1, 2, &arguments, &count);
     if (result != CLI_OK)
         return result;
-    return attach(arguments[0], count == 2 ? arguments[1] : NULL, partition, &serve);
+    return attach(arguments[0], count == 2 ? arguments[1] : NULL, &opening, &serve);
 }
 
 const struct cli_verb cmd_attach = {
@@ -149,6 +160,7 @@ const struct cli_verb cmd_attach = {
         "or its id;\nIMAGE is the one that was mounted, and need be named only if it has another "
         "name now.\nRead-only or not and the sectors are the disk's. While the process before has "
         "not quite\nended, it waits for a few seconds.\n\n"
+        "  --cached       let Windows cache the image; see mount\n"
         "  --partition N  the one that was mounted, if it was one\n"
         "  --threads N    that work on the image at once (8)\n\n"
         "Example: coremnt attach Z:\n",

@@ -98,6 +98,9 @@ static int read_option(const struct cli_verb *verb, int option, struct request *
         return CLI_OK;
     case 'p':
         return cli_number(verb, "--partition", optarg, 1, CLI_MAX_PARTITION, &request->partition);
+    case 'c':
+        request->open.flags |= CM_OPEN_CACHED;
+        return CLI_OK;
     case 's':
         return cli_size(verb, "--size", optarg, &request->open.size);
     case 'S':
@@ -121,6 +124,7 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     static const struct option options[] = {
         CLI_HELP,
         {"read-only", no_argument, NULL, 'r'},
+        {"cached", no_argument, NULL, 'c'},
         {"partition", required_argument, NULL, 'p'},
         {"size", required_argument, NULL, 's'},
         {"sector-size", required_argument, NULL, 'S'},
@@ -162,6 +166,9 @@ const struct cli_verb cmd_mount = {
     .details =
         "\nWithout LETTER the first free one from D: on is taken.\n\n"
         "  --read-only          nothing can be written\n"
+        "  --cached             let Windows cache the image: faster reads, and a disk that can "
+        "come "
+        "to\n                       wait for itself; see docs/deadlocks.md\n"
         "  --partition N        only this one of a partitioned image; \"coremnt info\" lists them\n"
         "  --size SIZE          grow a smaller image to this first\n"
         "  --sector-size BYTES  512 (the default) or 4096\n"

@@ -23,7 +23,7 @@ struct cm_os_file;
 /*
  * A disk is to be served from it, so no request may wait for that disk: see docs/deadlocks.md. On
  * Windows it does not go through the system's cache, and is refused if the system would cache it
- * all the same (CM_ENOTSUP) or if it lies on a disk that nobody else serves (CM_EBUSY). Linux
+ * all the same (CM_ENOTSUP) or if it lies on a disk that nobody else serves (CM_EINVAL). Linux
  * has no such disks.
  */
 #define CM_OS_IMAGE (1u << 3)

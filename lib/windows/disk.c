@@ -31,6 +31,7 @@
 #include "lib/windows/health.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/list.h"
+#include "lib/windows/lockdown.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/disk.h>
@@ -190,6 +191,8 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
     if (error == 0)
         error = cm_driver_transport_share_arena(d->transport);
     if (error == 0)
+        cm_lockdown(NULL);
+    if (error == 0)
         error = give_letter(d, &options, letter);
     if (error == 0) {
         *disk = d;
@@ -296,6 +299,7 @@ int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_di
     if (error == 0)
         error = cm_driver_transport_share_arena(d->transport);
     if (error == 0) {
+        cm_lockdown(NULL);
         set_mount_point(d);
         *disk = d;
         return 0;

@@ -98,12 +98,12 @@ static int check_disk(const char *path, const struct cm_disk_info *disk)
     if (name[0] == '\0')
         snprintf(name, sizeof(name), "the disk %llu", (unsigned long long)disk->id);
     if (disk->owner_pid == 0)
-        return cm_fail(CM_EBUSY,
+        return cm_fail(CM_EINVAL,
                        "%s lies on %s, which has no server now, so opening it would wait for "
                        "ever. Give an image that lies elsewhere.",
                        path, name);
     if (disk->owner_pid == GetCurrentProcessId())
-        return cm_fail(CM_EBUSY,
+        return cm_fail(CM_EINVAL,
                        "%s lies on %s, which this program serves itself: the disk would wait for "
                        "itself. Give an image that lies elsewhere.",
                        path, name);

@@ -13,7 +13,7 @@
  *
  * @param path    For the sentence.
  * @param native  Its long form, \\?\...
- * @return 0 (also: not known), or CM_EBUSY with a sentence.
+ * @return 0 (also: not known), or CM_EINVAL with a sentence.
  */
 int cm_file_place_check(const char *path, const wchar_t *native);
 
