@@ -40,7 +40,7 @@ expect_line '^ok version$'
 expect_equal 'the last line' "$(last_line)" '1 passed, 3 failed, 0 skipped'
 expect_equal 'the last line of run.log' "$(tail -n 1 'a kit/run.log' | tr -d '\r')" "$(last_line)"
 
-# A program that is missing, and a disk whose reads are wrong.
+# A program that is missing.
 mv "a kit/$arch/rawbench.exe" rawbench.kept
 kit 1 --only rawbench
 expect_line '^FAILED rawbench: cannot start'
