@@ -30,14 +30,17 @@ struct cm_driver_status {
     uint32_t abi_version; /* of the driver; 0 when it does not run */
     uint32_t version;     /* major << 16 | minor << 8 | patch; 0 when it does not run */
     uint32_t library_abi_version;
-    char path[520]; /* of the .sys file, UTF-8; "" when not installed */
+    char path[520]; /* of the .sys file, UTF-8; "" when not installed, or too long */
 };
 
 /**
  * Register the driver as a service started on demand.
  *
- * @param sys_path  UTF-8; NULL: CoreMnt.sys beside the running program. Made absolute.
- * @return 0, CM_ENOENT (no such file), CM_EEXIST (installed already), CM_EACCES, CM_EIO.
+ * @param sys_path  UTF-8; NULL: CoreMnt.sys beside the running program. Made absolute. The file is
+ *                  not copied: it must stay, where only administrators can write.
+ * @return 0, CM_ENOENT (no such file), CM_EINVAL (no driver, for another processor, or on another
+ *         computer), CM_EEXIST (installed already; the sentence says as which file), CM_EACCES,
+ *         CM_EIO. Whether Windows trusts its signature only cm_driver_start() finds out.
  * Blocks for the service manager. Threads: any. Since 0.1.
  */
 CM_API int cm_driver_install(const char *sys_path);

@@ -17,52 +17,74 @@
 #include "lib/core/error_internal.h"
 #include "lib/core/os.h"
 #include "lib/windows/control.h"
+#include "lib/windows/driver_file.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/disk.h>
 #include <coremnt/driver.h>
 
+/* What mingw-w64's headers for Windows 7 lack. */
 #ifndef ERROR_INVALID_IMAGE_HASH
 #define ERROR_INVALID_IMAGE_HASH 577L
+#endif
+#ifndef ERROR_VIRUS_INFECTED
+#define ERROR_VIRUS_INFECTED 225L
 #endif
 
 #define SERVICE L"" CM_SERVICE_NAME
 #define STATE_TIMEOUT_MS 15000u
 #define STATE_POLL_MS 50u
-#define MAX_PATH_UNITS 520u
 
 /* -- errors ------------------------------------------------------------------------------------ */
 
 /* What the loader's refusals mean for people. The numbers are those of StartService(). */
-static int fail_start(DWORD error)
+static const struct {
+    DWORD win32;
+    int error;
+    const char *sentence;
+} refusals[] = {
+    {ERROR_INVALID_IMAGE_HASH, CM_EIO,
+     "Windows refuses CoreMnt.sys: it is not signed by someone whom this system trusts, or was "
+     "changed. For a test package, turn Secure Boot off, \"bcdedit /set testsigning on\", and "
+     "restart."},
+    {(DWORD)CERT_E_UNTRUSTEDROOT, CM_EIO,
+     "Windows refuses CoreMnt.sys: it does not trust who has signed it. For a test package, "
+     "\"certutil -addstore root CoreMntTest.cer\"."},
+    {(DWORD)CERT_E_REVOKED, CM_EIO,
+     "Windows refuses CoreMnt.sys: the certificate that it is signed with was revoked."},
+    {ERROR_DRIVER_BLOCKED, CM_EIO,
+     "Windows refuses CoreMnt.sys: a policy of this computer blocks it. Its event log names the "
+     "policy, under Microsoft, Windows, CodeIntegrity."},
+    {ERROR_VIRUS_INFECTED, CM_EIO,
+     "Windows refuses CoreMnt.sys: the virus scanner holds it back. Its log says why."},
+    {ERROR_BAD_EXE_FORMAT, CM_EIO,
+     "Windows refuses CoreMnt.sys: it is damaged, or was built for another processor. Install the "
+     "one for this system (x64 or x86)."},
+    {ERROR_SERVICE_DISABLED, CM_EIO,
+     "the service CoreMnt is disabled. \"sc config CoreMnt start= demand\" enables it."},
+    {ERROR_ACCESS_DENIED, CM_EACCES, "no right to start the driver: run this as administrator."},
+};
+
+/* @param path  of the file, as it was installed */
+static int fail_start(DWORD error, const char *path)
 {
     char text[256];
+    size_t i;
 
-    switch (error) {
-    case ERROR_INVALID_IMAGE_HASH:
-        return cm_fail(CM_EIO, "Windows refuses CoreMnt.sys: it is not signed by someone whom this "
-                               "system trusts. On a test system: \"bcdedit /set testsigning on\", "
-                               "and restart.");
-    case ERROR_DRIVER_BLOCKED:
-        return cm_fail(CM_EIO, "Windows refuses CoreMnt.sys: a policy blocks it.");
-    case ERROR_BAD_EXE_FORMAT:
-        return cm_fail(CM_EIO, "Windows refuses CoreMnt.sys: it was built for another processor. "
-                               "Install the one for this system (x64 or x86).");
-    case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND:
-    case ERROR_DLL_INIT_FAILED: /* what Wine says of a missing file */
-        return cm_fail(CM_EIO, "CoreMnt.sys is not where it was installed from, or does not load. "
-                               "\"coremnt driver status\" shows the path.");
-    case ERROR_SERVICE_DISABLED:
-        return cm_fail(CM_EIO, "the service CoreMnt is disabled. \"sc config CoreMnt start= "
-                               "demand\" enables it.");
-    case ERROR_ACCESS_DENIED:
-        return cm_fail(CM_EACCES, "no right to start the driver: run this as administrator.");
-    default:
-        cm_os_error_text(error, text, sizeof(text));
-        return cm_fail(CM_EIO, "the driver does not start: %s (Win32 error %lu).", text,
-                       (unsigned long)error);
+    for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        if (refusals[i].win32 == error)
+            return cm_fail(refusals[i].error, "%s", refusals[i].sentence);
     }
+    /* The last is what Wine says of a missing file. */
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ||
+        error == ERROR_DLL_INIT_FAILED)
+        return cm_fail(CM_EIO,
+                       "the driver was installed as %s, which is not there any more, or does not "
+                       "load. Put it back, or use \"coremnt driver remove\" and install it again.",
+                       path);
+    cm_os_error_text(error, text, sizeof(text));
+    return cm_fail(CM_EIO, "the driver does not start: %s (Win32 error %lu).", text,
+                   (unsigned long)error);
 }
 
 static int fail_service(DWORD error, const char *doing)
@@ -75,9 +97,6 @@ static int fail_service(DWORD error, const char *doing)
     case ERROR_SERVICE_DOES_NOT_EXIST:
         return cm_fail(CM_ENODRIVER, "the driver CoreMnt is not installed. Install it with "
                                      "\"coremnt driver install\".");
-    case ERROR_SERVICE_EXISTS:
-        return cm_fail(CM_EEXIST, "the driver CoreMnt is installed already. \"coremnt driver "
-                                  "status\" shows where; \"coremnt driver remove\" removes it.");
     case ERROR_SERVICE_MARKED_FOR_DELETE:
         return cm_fail(CM_EBUSY,
                        "the driver CoreMnt is being removed. Close all programs that show "
@@ -135,7 +154,7 @@ static int wait_for_state(SC_HANDLE service, int wanted)
     uint32_t waited;
 
     for (waited = 0; waited < STATE_TIMEOUT_MS; waited += STATE_POLL_MS) {
-        int state;
+        int state = CM_DRIVER_STOPPED;
         int error = query_state(service, &state);
 
         if (error != 0)
@@ -162,6 +181,38 @@ int cm_service_state(int *state)
     return error;
 }
 
+/* The path of the driver's file as the service has it. */
+static int query_image(SC_HANDLE service, wchar_t image[CM_DRIVER_PATH_UNITS])
+{
+    QUERY_SERVICE_CONFIGW *config;
+    DWORD needed = 0;
+    int error = 0;
+
+    image[0] = L'\0';
+    QueryServiceConfigW(service, NULL, 0, &needed);
+    config = calloc(1, (size_t)needed + sizeof(*config));
+    if (config == NULL)
+        return cm_fail(CM_ENOMEM, "no memory for the driver's path.");
+    if (!QueryServiceConfigW(service, config, needed + (DWORD)sizeof(*config), &needed))
+        error = fail_service(GetLastError(), "ask for the driver's path");
+    else if (wcslen(config->lpBinaryPathName) < CM_DRIVER_PATH_UNITS)
+        memcpy(image, config->lpBinaryPathName,
+               (wcslen(config->lpBinaryPathName) + 1) * sizeof(wchar_t));
+    free(config);
+    return error;
+}
+
+/* The same for people, and "" if it cannot be had. */
+static void shown_path(SC_HANDLE service, char *path, size_t size)
+{
+    wchar_t image[CM_DRIVER_PATH_UNITS];
+    wchar_t full[CM_DRIVER_PATH_UNITS] = L"";
+
+    if (query_image(service, image) == 0)
+        cm_driver_file_path(image, full);
+    cm_wide_to_utf8(full, path, size);
+}
+
 /* -- install and remove ------------------------------------------------------------------------ */
 
 static int default_path(wchar_t *path, DWORD units)
@@ -180,48 +231,67 @@ static int default_path(wchar_t *path, DWORD units)
     return 0;
 }
 
-/* The absolute path of the file to install, which must exist. */
+/* The absolute path of the file to install, which must be a driver for this system. */
 static int driver_path(const char *sys_path, wchar_t *path, DWORD units)
 {
-    wchar_t given[MAX_PATH_UNITS];
-    char shown[3 * MAX_PATH_UNITS];
-    DWORD attributes;
-    int error = 0;
+    wchar_t given[CM_DRIVER_PATH_UNITS];
+    DWORD length;
+    int error;
 
     if (sys_path == NULL) {
         error = default_path(path, units);
-    } else {
-        error = cm_wide_from_utf8(sys_path, given, MAX_PATH_UNITS);
-        if (error == 0) {
-            DWORD length = GetFullPathNameW(given, units, path, NULL);
-
-            if (length == 0 || length >= units)
-                error = cm_fail(
-                    CM_EINVAL, "\"%s\" is no path of a driver file: empty, or too long.", sys_path);
-        }
+        return error != 0 ? error : cm_driver_file_check(path);
     }
+    error = cm_wide_from_utf8(sys_path, given, CM_DRIVER_PATH_UNITS);
     if (error != 0)
         return error;
-    attributes = GetFileAttributesW(path);
-    if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) == 0)
-        return 0;
-    cm_wide_to_utf8(path, shown, sizeof(shown));
-    return cm_fail(CM_ENOENT, "there is no file %s. Give the path of CoreMnt.sys.", shown);
+    length = GetFullPathNameW(given, units, path, NULL);
+    if (length == 0 || length >= units)
+        return cm_fail(CM_EINVAL, "\"%s\" is no path of a driver file: empty, or too long.",
+                       sys_path);
+    return cm_driver_file_check(path);
+}
+
+/* Where from, and what to do: another path is mostly a newer package. */
+static int fail_exists(const wchar_t *path)
+{
+    char installed[3 * CM_DRIVER_PATH_UNITS] = "";
+    char wanted[3 * CM_DRIVER_PATH_UNITS];
+    SC_HANDLE service;
+
+    if (open_service(SERVICE_QUERY_CONFIG, "ask for the driver's path", &service) == 0) {
+        shown_path(service, installed, sizeof(installed));
+        CloseServiceHandle(service);
+    }
+    cm_wide_to_utf8(path, wanted, sizeof(wanted));
+    if (_stricmp(installed, wanted) == 0)
+        return cm_fail(CM_EEXIST, "the driver CoreMnt is installed already, as this file. Start it "
+                                  "with \"coremnt driver start\".");
+    if (strstr(installed, "\\DriverStore\\") != NULL)
+        return cm_fail(CM_EEXIST,
+                       "the driver CoreMnt is installed already, by its INF. Remove that "
+                       "with \"pnputil /delete-driver oemNN.inf /uninstall\"; \"pnputil "
+                       "/enum-drivers\" shows its number.");
+    return cm_fail(CM_EEXIST,
+                   "the driver CoreMnt is installed already, as %s. To use another file, \"coremnt "
+                   "driver stop\" and \"coremnt driver remove\" first.",
+                   installed[0] != '\0' ? installed : "another file");
 }
 
 int cm_driver_install(const char *sys_path)
 {
-    wchar_t path[MAX_PATH_UNITS];
+    wchar_t path[CM_DRIVER_PATH_UNITS];
     SC_HANDLE manager;
     SC_HANDLE service;
     DWORD result = 0;
-    int error = driver_path(sys_path, path, MAX_PATH_UNITS);
+    int error = driver_path(sys_path, path, CM_DRIVER_PATH_UNITS);
 
     if (error != 0)
         return error;
     manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CREATE_SERVICE);
     if (manager == NULL)
         return fail_service(GetLastError(), "install the driver");
+    /* The path stands there without quotation marks, spaces or not: a driver's has no arguments. */
     service = CreateServiceW(manager, SERVICE, L"CoreMnt virtual disks", SERVICE_QUERY_STATUS,
                              SERVICE_KERNEL_DRIVER, SERVICE_DEMAND_START, SERVICE_ERROR_NORMAL,
                              path, NULL, NULL, NULL, NULL, NULL);
@@ -230,6 +300,8 @@ int cm_driver_install(const char *sys_path)
     else
         CloseServiceHandle(service);
     CloseServiceHandle(manager);
+    if (result == ERROR_SERVICE_EXISTS)
+        return fail_exists(path);
     return result == 0 ? 0 : fail_service(result, "install the driver");
 }
 
@@ -273,15 +345,19 @@ static int check_device(void)
 int cm_driver_start(void)
 {
     SC_HANDLE service;
-    int error = open_service(SERVICE_QUERY_STATUS | SERVICE_START, "start the driver", &service);
+    char path[3 * CM_DRIVER_PATH_UNITS];
+    int error = open_service(SERVICE_QUERY_STATUS | SERVICE_QUERY_CONFIG | SERVICE_START,
+                             "start the driver", &service);
 
     if (error != 0)
         return error;
     if (!StartServiceW(service, 0, NULL)) {
         DWORD result = GetLastError();
 
-        if (result != ERROR_SERVICE_ALREADY_RUNNING)
-            error = fail_start(result);
+        if (result != ERROR_SERVICE_ALREADY_RUNNING) {
+            shown_path(service, path, sizeof(path));
+            error = fail_start(result, path);
+        }
     }
     if (error == 0)
         error = wait_for_state(service, CM_DRIVER_RUNNING);
@@ -327,7 +403,7 @@ int cm_driver_stop(int force)
 {
     SERVICE_STATUS status;
     SC_HANDLE service;
-    int state;
+    int state = CM_DRIVER_STOPPED;
     int error = open_service(SERVICE_QUERY_STATUS | SERVICE_STOP, "stop the driver", &service);
 
     if (error != 0)
@@ -353,24 +429,6 @@ int cm_driver_stop(int force)
 }
 
 /* -- status ------------------------------------------------------------------------------------ */
-
-static int query_path(SC_HANDLE service, char *path, size_t size)
-{
-    QUERY_SERVICE_CONFIGW *config;
-    DWORD needed = 0;
-    int error = 0;
-
-    QueryServiceConfigW(service, NULL, 0, &needed);
-    config = calloc(1, (size_t)needed + sizeof(*config));
-    if (config == NULL)
-        return cm_fail(CM_ENOMEM, "no memory for the driver's path.");
-    if (QueryServiceConfigW(service, config, needed + (DWORD)sizeof(*config), &needed))
-        cm_wide_to_utf8(config->lpBinaryPathName, path, size);
-    else
-        error = fail_service(GetLastError(), "ask for the driver's path");
-    free(config);
-    return error;
-}
 
 /* The service runs: does the device answer, and in which version? */
 static int query_device(struct cm_driver_status *status)
@@ -406,7 +464,7 @@ int cm_driver_get_status(struct cm_driver_status *status)
         return error;
     error = query_state(service, &status->state);
     if (error == 0)
-        error = query_path(service, status->path, sizeof(status->path));
+        shown_path(service, status->path, sizeof(status->path));
     CloseServiceHandle(service);
     if (error == 0 && status->state == CM_DRIVER_RUNNING)
         error = query_device(status);
