@@ -95,10 +95,14 @@ void step_format_fat(void)
     format_disk("FAT", "32M", "", 0);
 }
 
-/* The least number of clusters that makes a FAT32 is what 64 MiB have at 512 bytes each. */
+/* 64 MiB have the clusters that a FAT32 needs at least if they are of 512 bytes. ReactOS looks at the
+ * size of the disk instead, and makes a FAT16 up to 512 MiB whatever it is asked for. */
 void step_format_fat32(void)
 {
-    format_disk("FAT32", "64M", "/A:512", 512);
+    if (is_reactos())
+        format_disk("FAT32", "600M", "", 0);
+    else
+        format_disk("FAT32", "64M", "/A:512", 512);
 }
 
 void step_format_ntfs(void)
