@@ -4,6 +4,7 @@ pe.py - what packaging has to know of Windows binaries: processor, checksum, Aut
 
     pe.py machine FILE           x64 or x86
     pe.py hash ALGORITHM FILE    the Authenticode hash, in hexadecimal: all but what signing changes
+    pe.py protected FILE         fails if memory integrity (HVCI) or the loader's own protection would refuse it
     pe.py checksum FILE          fails unless the header's checksum is right; Windows loads no other driver
     pe.py version FILE           the strings of the version resource, KEY=VALUE, and FixedVersion and Type
 
@@ -16,6 +17,9 @@ import sys
 MACHINES = {0x8664: "x64", 0x14C: "x86"}
 RESOURCES, SECURITY = 2, 4  # data directories
 RT_VERSION = 16
+PAGE = 0x1000
+EXECUTE, WRITE = 0x20000000, 0x80000000  # of a section
+DYNAMIC_BASE, NX = 0x40, 0x100  # of the image
 
 
 class Pe:
@@ -33,12 +37,13 @@ class Pe:
         wide = self.u16(optional) == 0x20B
         self.checksum_at = optional + 64
         self.directories = optional + (112 if wide else 96)
+        self.alignment = self.u32(optional + 32)
+        self.characteristics = self.u16(optional + 70)
         self.security_at = self.directories + 8 * SECURITY
         sections = optional + self.u16(pe + 20)
-        self.sections = [
-            struct.unpack_from("<IIII", self.data, sections + 40 * i + 8)
-            for i in range(self.u16(pe + 6))
-        ]
+        headers = [sections + 40 * i for i in range(self.u16(pe + 6))]
+        self.sections = [struct.unpack_from("<IIII", self.data, at + 8) for at in headers]
+        self.rights = [self.u32(at + 36) for at in headers]
 
     def u16(self, at):
         return struct.unpack_from("<H", self.data, at)[0]
@@ -64,6 +69,12 @@ class Pe:
         while total > 0xFFFF:
             total = (total & 0xFFFF) + (total >> 16)
         return total + len(self.data)
+
+    def protected(self):
+        """Code that cannot be written, on pages of its own, and that may be loaded anywhere."""
+        mixed = any(rights & EXECUTE and rights & WRITE for rights in self.rights)
+        wanted = DYNAMIC_BASE | NX
+        return not mixed and self.alignment % PAGE == 0 and self.characteristics & wanted == wanted
 
     def at(self, address):
         """Where the image's address lies in the file."""
@@ -129,6 +140,9 @@ def main(arguments):
     elif what == "checksum":
         if pe.checksum() != pe.u32(pe.checksum_at):
             raise ValueError(f"{pe.path}: wrong checksum in its header")
+    elif what == "protected":
+        if not pe.protected():
+            raise ValueError(f"{pe.path}: code that can be written, or no protection of it")
     elif what == "version":
         for key, value in pe.version().items():
             print(f"{key}={value}")
