@@ -223,6 +223,7 @@ STEP(step_partition);
 STEP(step_driver_stop);
 STEP(step_driver_restart);
 STEP(step_driver_remove);
+STEP(step_clean_up);
 STEP(step_self_fail);
 STEP(step_self_hang);
 STEP(step_self_crash);

@@ -19,7 +19,8 @@
 #define LOG_FILE "run.log"
 #define MAX_OPTIONS 32
 #define REASON_SIZE 400u
-#define CLEAN_UP_S 60u
+#define CLEAN_UP_S 90u
+#define CLEAN_UP_OUTPUT "step-clean-up.txt"
 
 struct kit {
     char work[MAX_PATH];
@@ -135,18 +136,19 @@ static int end_of(HANDLE process, DWORD id, const struct step *step, char reason
     return code == STEP_OK || code == STEP_SKIPPED ? (int)code : STEP_FAILED;
 }
 
-/* A step that was ended by force may have left its disks. */
-static void clean_up(const char *letter)
+/* A step that was ended by force may have left its disks; this may hang in its turn. */
+static void clean_up(struct kit *kit)
 {
-    struct process process;
-    DWORD code;
+    static const struct step step = {"clean-up", step_clean_up, CLEAN_UP_S, ONLY_BY_NAME};
+    char reason[REASON_SIZE] = "";
+    DWORD id;
+    HANDLE process = start_step(&step, CLEAN_UP_OUTPUT, &id);
 
-    if (!drive_exists(letter))
+    if (process == NULL)
         return;
-    process_start(&process, NULL, "coremnt unmount %s --force", letter);
-    if (!process_wait(&process, CLEAN_UP_S * 1000u, &code))
-        process_kill_tree(process.id, 1);
-    process_close(&process);
+    end_of(process, id, &step, reason);
+    take_output(kit, CLEAN_UP_OUTPUT, reason);
+    CloseHandle(process);
 }
 
 static void count_end(struct kit *kit, const struct step *step, int end, const char *reason)
@@ -189,10 +191,8 @@ static void run_one(struct kit *kit, const struct step *step)
         CloseHandle(process);
     }
     fprintf(kit->log, "    (%lu ms)\n", (unsigned long)(GetTickCount() - begin));
-    if (end == STEP_FAILED) {
-        clean_up(letter_1);
-        clean_up(letter_2);
-    }
+    if (end == STEP_FAILED)
+        clean_up(kit);
     if (step->run == step_driver_start)
         kit->driver_runs = end == STEP_OK;
     count_end(kit, step, end, reason);

@@ -51,12 +51,23 @@ const struct step steps[] = {
     {"driver-stop", step_driver_stop, 120, 0},
     {"driver-restart", step_driver_restart, 180, 0},
     {"driver-remove", step_driver_remove, 60, 0},
+    {"clean-up", step_clean_up, 90, ONLY_BY_NAME}, /* after a failure */
     /* What the kit does about steps that go wrong; see tests/wine/guest-kit.sh. */
     {"self-fail", step_self_fail, 60, ONLY_BY_NAME},
     {"self-hang", step_self_hang, 3, ONLY_BY_NAME},
     {"self-crash", step_self_crash, 60, ONLY_BY_NAME},
     {NULL, NULL, 0, 0},
 };
+
+/* What a step that was ended by force has left. */
+void step_clean_up(void)
+{
+    const char *letters[] = {letter_1, letter_2};
+
+    for (size_t i = 0; i < 2; i++)
+        if (drive_exists(letters[i]))
+            run(40, "coremnt unmount %s --force", letters[i]);
+}
 
 void step_self_fail(void)
 {

@@ -129,6 +129,15 @@ static void mount_made(struct disk *disk, const char *name, char root[4])
     snprintf(root, 4, "%s\\", letter_1);
 }
 
+/* ReactOS's fc maps files into memory, and hangs in its NTFS when it does; plain reads go. */
+static void expect_known(const char *file)
+{
+    if (!is_reactos())
+        expect_same(file, kit_path(KNOWN_FILE));
+    else if (sum_of(file) != sum_of(kit_path(KNOWN_FILE)))
+        fail("%s has other content than the kit's " KNOWN_FILE, file);
+}
+
 /* A file that was there before is read, a new one written, and read after a second mount. */
 static void use_image(const char *name, const char *file_system, int known, int writable)
 {
@@ -147,7 +156,7 @@ static void use_image(const char *name, const char *file_system, int known, int 
         fail("dir %s: %s", root, output);
     snprintf(file, sizeof(file), "%sKNOWN.BIN", root);
     if (known)
-        expect_same(file, kit_path(KNOWN_FILE));
+        expect_known(file);
     if (writable) {
         snprintf(file, sizeof(file), "%sNEW.BIN", root);
         make_file(file, 21, 70001);
