@@ -10,6 +10,8 @@
 
 #include <ntdddisk.h>
 
+#include "tests/storage_rows.h"
+
 #define DISK_SIZE MIB
 #define MEMORY (64 * KIB)
 
@@ -350,39 +352,6 @@ static VOID TryCode(SCENE *Scene, ULONG Code, BOOLEAN WithBuffers)
         CHECK_EQ(Out[Index], 0x5A);
 }
 
-/* The codes of the driver's table, access and all. */
-static BOOLEAN IsDiskIoctl(ULONG Code)
-{
-    static const ULONG Codes[] = {
-        IOCTL_DISK_GET_LENGTH_INFO,
-        IOCTL_DISK_GET_DRIVE_GEOMETRY,
-        IOCTL_DISK_GET_DRIVE_GEOMETRY_EX,
-        IOCTL_DISK_GET_MEDIA_TYPES,
-        IOCTL_STORAGE_GET_MEDIA_TYPES,
-        IOCTL_DISK_GET_PARTITION_INFO,
-        IOCTL_DISK_GET_PARTITION_INFO_EX,
-        IOCTL_DISK_SET_PARTITION_INFO,
-        IOCTL_DISK_SET_PARTITION_INFO_EX,
-        IOCTL_DISK_IS_WRITABLE,
-        IOCTL_DISK_VERIFY,
-        IOCTL_DISK_CHECK_VERIFY,
-        IOCTL_STORAGE_CHECK_VERIFY,
-        IOCTL_STORAGE_CHECK_VERIFY2,
-        IOCTL_DISK_MEDIA_REMOVAL,
-        IOCTL_STORAGE_MEDIA_REMOVAL,
-        IOCTL_STORAGE_EJECTION_CONTROL,
-        IOCTL_STORAGE_GET_HOTPLUG_INFO,
-        IOCTL_STORAGE_QUERY_PROPERTY,
-        IOCTL_STORAGE_MANAGE_DATA_SET_ATTRIBUTES,
-    };
-    ULONG Index;
-
-    for (Index = 0; Index < RTL_NUMBER_OF(Codes); Index++)
-        if (Codes[Index] == Code)
-            return TRUE;
-    return FALSE;
-}
-
 /* Every function below 0x600 of disks, storage, volumes and file systems, with an access and a method of its
  * own each; FSCTL_DISMOUNT_VOLUME and its like among them; ours; and some of anything. */
 static VOID CodesThatADiskDoesNotKnowAreRefused(VOID)
@@ -398,7 +367,7 @@ static VOID CodesThatADiskDoesNotKnowAreRefused(VOID)
         for (Function = 0; Function < 0x600; Function += Function < 0x40 ? 1 : 64) {
             for (Index = 0; Index < 16; Index += Function < 0x40 ? 1 : 5) {
                 ULONG Code = CTL_CODE(Types[Type], Function, Index & 3, Index >> 2);
-                if (!IsDiskIoctl(Code))
+                if (!storage_is_known(Code))
                     TryCode(&Scene, Code, (Function + Index) % 2 == 0);
             }
         }
@@ -409,7 +378,7 @@ static VOID CodesThatADiskDoesNotKnowAreRefused(VOID)
     TryCode(&Scene, FSCTL_DISMOUNT_VOLUME, FALSE);
     for (Index = 0; Index < 300; Index++) {
         ULONG Code = (ULONG)SimRandom();
-        if (!IsDiskIoctl(Code))
+        if (!storage_is_known(Code))
             TryCode(&Scene, Code, TRUE);
     }
     CHECK_EQ(RigStats(Scene.Server.Control, Scene.Disk.Id, &Stats), STATUS_SUCCESS);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_storage_ioctls.c - the questions that Windows asks a disk: each code with every length from nothing to far
- * too much, by handles without the right to ask; and each field of each answer, for disks of many sizes, both
- * kinds of sectors, read-only and not, with TRIM and without. What TRIM itself does is test_trim.c's.
+ * test_storage_ioctls.c - the questions that Windows asks a disk: each row of storage_rows.h with every length
+ * from nothing to far too much, by handles without the right to ask; every code near them; and each field of each
+ * answer, for disks of many sizes, both kinds of sectors, read-only and not, with TRIM and without. What TRIM
+ * itself does is test_trim.c's, what the mount manager asks is test_mountdev.c's.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include <ntdddisk.h>
 #include <ntddstor.h>
 
+#include "tests/storage_rows.h"
+
 /* -- a disk of some kind, without a server: none of these questions is for it -------------------- */
 
 typedef struct SCENE {
@@ -19,6 +22,8 @@ typedef struct SCENE {
     RIG_DISK Disk;
     SIM_FILE *File;
     struct cm_mount Mount;
+    struct storage_disk Kind;
+    ULONG Requests; /* that the server has seen */
 } SCENE;
 
 static VOID Begin(SCENE *Scene, ULONG64 Size, ULONG Sector, ULONG Flags)
@@ -30,6 +35,23 @@ static VOID Begin(SCENE *Scene, ULONG64 Size, ULONG Sector, ULONG Flags)
     CHECK_EQ(RigMountOnly(Scene->Server.Control, &Scene->Mount, &Scene->Disk), STATUS_SUCCESS);
     CHECK_EQ(RigGiveArena(&Scene->Disk), STATUS_SUCCESS);
     Scene->File = RigOpenDisk(Scene->Server.Process, &Scene->Disk);
+    Scene->Kind = (struct storage_disk){
+        .read_only = (Flags & CM_MOUNT_READ_ONLY) != 0,
+        .name_bytes = (uint32_t)strlen(Scene->Disk.Name) * sizeof(WCHAR),
+    };
+    Scene->Requests = 0;
+}
+
+/* What a disk is to the mount manager; Letter 0: it wants none. */
+static VOID Identify(SCENE *Scene, USHORT Letter)
+{
+    struct cm_identify In = {.disk_id = Scene->Disk.Id, .letter = Letter};
+
+    memset(In.unique_id, 0x11, sizeof(In.unique_id));
+    CHECK_EQ(RigIoctl(Scene->Server.Control, CM_IOCTL_IDENTIFY, &In, sizeof(In), NULL, 0, NULL),
+             STATUS_SUCCESS);
+    Scene->Kind.identified = TRUE;
+    Scene->Kind.letter = Letter != 0;
 }
 
 static VOID End(SCENE *Scene)
@@ -37,7 +59,7 @@ static VOID End(SCENE *Scene)
     struct cm_stats Stats;
 
     CHECK_EQ(RigStats(Scene->Server.Control, Scene->Disk.Id, &Stats), STATUS_SUCCESS);
-    CHECK_EQ(Stats.requests, 0);
+    CHECK_EQ(Stats.requests, Scene->Requests);
     SimClose(Scene->File);
     RigStopServer(&Scene->Server);
     RigForget(&Scene->Disk);
@@ -60,104 +82,133 @@ static VOID Ask(SCENE *Scene, ULONG Code, PVOID Out, ULONG Size)
 
 /* -- lengths and access ------------------------------------------------------------------------ */
 
-typedef struct ROW {
-    ULONG Code, In, Out; /* least lengths */
-    ULONG Most;          /* that is returned; where it is more than Out */
-    BOOLEAN Reads;       /* what the code asks of its handle */
-    BOOLEAN Writes;
-} ROW;
+static const UCHAR Zeros[4096];
 
-static const ROW Rows[] = {
-    {IOCTL_DISK_GET_LENGTH_INFO, 0, 8, 0, TRUE, FALSE},
-    {IOCTL_DISK_GET_DRIVE_GEOMETRY, 0, 24, 0, FALSE, FALSE},
-    {IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, 0, 32, 112, FALSE, FALSE},
-    {IOCTL_DISK_GET_MEDIA_TYPES, 0, 24, 0, FALSE, FALSE},
-    {IOCTL_STORAGE_GET_MEDIA_TYPES, 0, 24, 0, FALSE, FALSE},
-    {IOCTL_DISK_GET_PARTITION_INFO, 0, 32, 0, TRUE, FALSE},
-    {IOCTL_DISK_GET_PARTITION_INFO_EX, 0, 144, 0, FALSE, FALSE},
-    {IOCTL_DISK_SET_PARTITION_INFO, 1, 0, 0, TRUE, TRUE},
-    {IOCTL_DISK_SET_PARTITION_INFO_EX, 120, 0, 0, TRUE, TRUE},
-    {IOCTL_DISK_IS_WRITABLE, 0, 0, 0, FALSE, FALSE},
-    {IOCTL_DISK_VERIFY, 16, 0, 0, FALSE, FALSE},
-    {IOCTL_DISK_MEDIA_REMOVAL, 1, 0, 0, TRUE, FALSE},
-    {IOCTL_STORAGE_MEDIA_REMOVAL, 1, 0, 0, TRUE, FALSE},
-    {IOCTL_STORAGE_EJECTION_CONTROL, 1, 0, 0, FALSE, FALSE},
-    {IOCTL_STORAGE_GET_HOTPLUG_INFO, 0, 8, 0, FALSE, FALSE},
-};
-
-static VOID TryLengths(SCENE *Scene, const ROW *Row, ULONG In, ULONG Out)
+static VOID TryLengths(SCENE *Scene, const struct storage_row *Row, ULONG In, ULONG Out)
 {
-    static const UCHAR Zeros[4096];
-    NTSTATUS Expected = STATUS_SUCCESS, Status;
-    ULONG_PTR Done, Least = 0, Most = 0;
+    struct storage_answer Expected = storage_expect(Row, &Scene->Kind, In, Out);
     UCHAR Room[4096];
+    NTSTATUS Status;
+    ULONG_PTR Done;
     ULONG Index;
 
-    if (In < Row->In)
-        Expected = STATUS_INFO_LENGTH_MISMATCH;
-    else if (Out < Row->Out)
-        Expected = STATUS_BUFFER_TOO_SMALL;
-    else
-        Least = Row->Out, Most = max(Row->Out, Row->Most);
     memset(Room, 0x5A, sizeof(Room));
-    Status = RigIoctl(Scene->File, Row->Code, Zeros, In, Room, Out, &Done);
-    if (Status != Expected || Done < Least || Done > Most)
-        SimStop("code 0x%x, %u bytes in, %u out: 0x%x, %zu bytes", Row->Code, In, Out,
-                (ULONG)Status, (size_t)Done);
+    Status = RigIoctl(Scene->File, Row->code, Zeros, In, Room, Out, &Done);
+    if (Status != (NTSTATUS)Expected.status || Done != Expected.bytes)
+        SimStop("%s, %u bytes in, %u out: 0x%x, %zu bytes; expected 0x%x, %u bytes", Row->name, In,
+                Out, (ULONG)Status, (size_t)Done, Expected.status, Expected.bytes);
     for (Index = (ULONG)Done; Index < sizeof(Room); Index++)
         CHECK_EQ(Room[Index], 0x5A);
     for (Index = 0; Index < Done; Index++)
         CHECK(Room[Index] != 0xA5); /* what the I/O manager left there */
 }
 
+static VOID TryAllLengths(SCENE *Scene)
+{
+    ULONG Index, Length, Whole;
+
+    for (Index = 0; Index < STORAGE_ROW_COUNT; Index++) {
+        const struct storage_row *Row = &storage_rows[Index];
+        Whole = storage_answer_size(Row, &Scene->Kind);
+        for (Length = 0; Length <= Whole + 9; Length++) {
+            TryLengths(Scene, Row, Row->in, Length);
+            TryLengths(Scene, Row, Row->in + 200, Length);
+        }
+        for (Length = 0; Length <= Row->in + 9; Length++) {
+            TryLengths(Scene, Row, Length, Whole);
+            TryLengths(Scene, Row, Length, 0);
+        }
+        TryLengths(Scene, Row, 4096, 4096);
+        TryLengths(Scene, Row, 4096, 0);
+        TryLengths(Scene, Row, 0, 0);
+        TryLengths(Scene, Row, 0, 4096);
+    }
+}
+
 static VOID EachIoctlKeepsToItsLengths(VOID)
 {
     SCENE Scene;
-    ULONG Index, Length;
 
     Begin(&Scene, MIB, 512, CM_MOUNT_TRIM);
-    for (Index = 0; Index < RTL_NUMBER_OF(Rows); Index++) {
-        const ROW *Row = &Rows[Index];
-        for (Length = 0; Length <= max(Row->Out, Row->Most) + 9; Length++) {
-            TryLengths(&Scene, Row, Row->In, Length);
-            TryLengths(&Scene, Row, Row->In + 200, Length);
-        }
-        for (Length = 0; Length <= Row->In + 9; Length++) {
-            TryLengths(&Scene, Row, Length, Row->Out);
-            TryLengths(&Scene, Row, Length, 0);
-        }
-        TryLengths(&Scene, Row, 4096, 4096);
-    }
+    TryAllLengths(&Scene);
+    Identify(&Scene, 'Q');
+    TryAllLengths(&Scene);
+    Identify(&Scene, 0);
+    TryAllLengths(&Scene);
+    End(&Scene);
+    Begin(&Scene, MIB, 4096, CM_MOUNT_READ_ONLY);
+    Identify(&Scene, 'Q');
+    TryAllLengths(&Scene);
     End(&Scene);
 }
 
-static VOID TryAccess(SCENE *Scene, const ROW *Row, ACCESS_MASK Access)
+static VOID TryAccess(SCENE *Scene, const struct storage_row *Row, ACCESS_MASK Access)
 {
-    static const UCHAR Zeros[256];
-    BOOLEAN Denied = (Row->Reads && (Access & GENERIC_READ) == 0) ||
-                     (Row->Writes && (Access & GENERIC_WRITE) == 0);
+    struct storage_answer Expected = storage_expect(Row, &Scene->Kind, Row->in, 256);
+    BOOLEAN Denied = ((Row->access & STORAGE_READ) != 0 && (Access & GENERIC_READ) == 0) ||
+                     ((Row->access & STORAGE_WRITE) != 0 && (Access & GENERIC_WRITE) == 0);
     NTSTATUS Status;
     UCHAR Room[256];
     SIM_FILE *File = SimOpen(Scene->Server.Process, Scene->Disk.Name, Access, &Status);
 
     CHECK_EQ(Status, STATUS_SUCCESS);
-    CHECK_EQ(RigIoctl(File, Row->Code, Zeros, Row->In, Room, Row->Out, NULL),
-             Denied ? STATUS_ACCESS_DENIED : STATUS_SUCCESS);
+    CHECK_EQ(Row->access, Row->code >> 14 & 3);
+    CHECK_EQ(RigIoctl(File, Row->code, Zeros, Row->in, Room, sizeof(Room), NULL),
+             Denied ? STATUS_ACCESS_DENIED : (NTSTATUS)Expected.status);
     SimClose(File);
 }
 
+/* It is the I/O manager that refuses, by what the codes say; so this is about the codes. */
 static VOID EachIoctlAsksForItsAccess(VOID)
 {
     SCENE Scene;
     ULONG Index;
 
     Begin(&Scene, MIB, 512, CM_MOUNT_TRIM);
-    for (Index = 0; Index < RTL_NUMBER_OF(Rows); Index++) {
-        TryAccess(&Scene, &Rows[Index], FILE_READ_ATTRIBUTES);
-        TryAccess(&Scene, &Rows[Index], GENERIC_READ);
-        TryAccess(&Scene, &Rows[Index], GENERIC_WRITE);
-        TryAccess(&Scene, &Rows[Index], GENERIC_READ | GENERIC_WRITE);
+    for (Index = 0; Index < STORAGE_ROW_COUNT; Index++) {
+        TryAccess(&Scene, &storage_rows[Index], FILE_READ_ATTRIBUTES);
+        TryAccess(&Scene, &storage_rows[Index], GENERIC_READ);
+        TryAccess(&Scene, &storage_rows[Index], GENERIC_WRITE);
+        TryAccess(&Scene, &storage_rows[Index], GENERIC_READ | GENERIC_WRITE);
     }
+    End(&Scene);
+}
+
+/* Nothing is written, and nothing is said. */
+static VOID TryUnknown(SCENE *Scene, ULONG Code)
+{
+    UCHAR Room[64];
+    NTSTATUS Status;
+    ULONG_PTR Done;
+    ULONG Index;
+
+    memset(Room, 0x5A, sizeof(Room));
+    Status = RigIoctl(Scene->File, Code, Zeros, sizeof(Room), Room, sizeof(Room), &Done);
+    if (Status != STATUS_INVALID_DEVICE_REQUEST || Done != 0)
+        SimStop("the unknown code 0x%x is answered with 0x%x", Code, (ULONG)Status);
+    for (Index = 0; Index < sizeof(Room); Index++)
+        CHECK_EQ(Room[Index], 0x5A);
+}
+
+/* All functions below 0x200 of these devices, with every method and access, but for the rows themselves. */
+static VOID EveryOtherCodeNearIsRefused(VOID)
+{
+    static const ULONG Types[] = {FILE_DEVICE_DISK, FILE_DEVICE_MASS_STORAGE, 'V', 'M'};
+    ULONG Type, Rest, Code, Tried = 0;
+    SCENE Scene;
+
+    Begin(&Scene, MIB, 512, CM_MOUNT_TRIM);
+    Identify(&Scene, 'Q');
+    for (Type = 0; Type < RTL_NUMBER_OF(Types); Type++) {
+        for (Rest = 0; Rest < 0x200 * 16; Rest++) {
+            Code = CTL_CODE(Types[Type], Rest >> 4, Rest & 3, Rest >> 2 & 3);
+            if (!storage_is_known(Code)) {
+                TryUnknown(&Scene, Code);
+                Tried++;
+            }
+        }
+    }
+    CHECK(Tried > 4 * 0x200 * 16 - STORAGE_ROW_COUNT);
     End(&Scene);
 }
 
@@ -178,6 +229,7 @@ static VOID CheckGeometry(const SCENE *Scene, const DISK_GEOMETRY *Geometry)
 static VOID CheckSizes(SCENE *Scene)
 {
     GET_LENGTH_INFORMATION Length;
+    STORAGE_READ_CAPACITY Capacity;
     DISK_GEOMETRY_EX Extended;
     DISK_GEOMETRY Geometry;
 
@@ -185,13 +237,63 @@ static VOID CheckSizes(SCENE *Scene)
     CHECK_EQ(Length.Length.QuadPart, Scene->Mount.size);
     Ask(Scene, IOCTL_DISK_GET_DRIVE_GEOMETRY, &Geometry, sizeof(Geometry));
     CheckGeometry(Scene, &Geometry);
+    Ask(Scene, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, &Extended, 32);
+    CheckGeometry(Scene, &Extended.Geometry);
+    CHECK_EQ(Extended.DiskSize.QuadPart, Scene->Mount.size);
+    Ask(Scene, IOCTL_STORAGE_READ_CAPACITY, &Capacity, sizeof(Capacity));
+    CHECK_EQ(Capacity.Version, 32);
+    CHECK_EQ(Capacity.Size, 32);
+    CHECK_EQ(Capacity.BlockLength, Scene->Mount.sector_size);
+    CHECK_EQ(Capacity.NumberOfBlocks.QuadPart, Scene->Mount.size / Scene->Mount.sector_size);
+    CHECK_EQ(Capacity.DiskLength.QuadPart, Scene->Mount.size);
+}
+
+/* What follows the geometry: each part only where there is room for all of it. */
+static VOID CheckGeometryExtensions(SCENE *Scene)
+{
+    struct {
+        DISK_GEOMETRY Geometry;
+        LARGE_INTEGER DiskSize;
+        DISK_PARTITION_INFO Partition;
+        DISK_DETECTION_INFO Detection;
+    } More;
+    static const DISK_PARTITION_INFO NoPartition;
+    static const DISK_DETECTION_INFO NoDetection;
+
+    memset(&More, 0, sizeof(More));
+    Ask(Scene, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, &More, 55);
+    CHECK(memcmp(&More.Partition, &NoPartition, 23) == 0);
+    Ask(Scene, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, &More, 111);
+    CHECK_EQ(More.Partition.SizeOfPartitionInfo, 24);
+    CHECK_EQ(More.Partition.PartitionStyle, PARTITION_STYLE_MBR);
+    CHECK_EQ(More.Partition.Mbr.Signature, 0);
+    CHECK(memcmp(&More.Detection, &NoDetection, 55) == 0);
+    Ask(Scene, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, &More, 112);
+    CheckGeometry(Scene, &More.Geometry);
+    CHECK_EQ(More.DiskSize.QuadPart, Scene->Mount.size);
+    CHECK_EQ(More.Detection.SizeOfDetectInfo, 56);
+    CHECK_EQ(More.Detection.DetectionType, DetectNone);
+}
+
+static VOID CheckMediaTypes(SCENE *Scene)
+{
+    ULONG Writes =
+        (Scene->Mount.flags & CM_MOUNT_READ_ONLY) != 0 ? MEDIA_READ_ONLY : MEDIA_READ_WRITE;
+    GET_MEDIA_TYPES Types;
+    DISK_GEOMETRY Geometry;
+
     Ask(Scene, IOCTL_DISK_GET_MEDIA_TYPES, &Geometry, sizeof(Geometry));
     CheckGeometry(Scene, &Geometry);
     Ask(Scene, IOCTL_STORAGE_GET_MEDIA_TYPES, &Geometry, sizeof(Geometry));
     CheckGeometry(Scene, &Geometry);
-    Ask(Scene, IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, &Extended, 32);
-    CheckGeometry(Scene, &Extended.Geometry);
-    CHECK_EQ(Extended.DiskSize.QuadPart, Scene->Mount.size);
+    Ask(Scene, IOCTL_STORAGE_GET_MEDIA_TYPES_EX, &Types, sizeof(Types));
+    CHECK_EQ(Types.DeviceType, FILE_DEVICE_DISK);
+    CHECK_EQ(Types.MediaInfoCount, 1);
+    memcpy(&Geometry, &Types.MediaInfo[0], sizeof(Geometry)); /* they begin in the same way */
+    CheckGeometry(Scene, &Geometry);
+    CHECK_EQ(Types.MediaInfo[0].DeviceSpecific.DiskInfo.NumberMediaSides, 1);
+    CHECK_EQ(Types.MediaInfo[0].DeviceSpecific.DiskInfo.MediaCharacteristics,
+             MEDIA_CURRENTLY_MOUNTED | Writes);
 }
 
 static VOID CheckPartition(SCENE *Scene)
@@ -204,6 +306,8 @@ static VOID CheckPartition(SCENE *Scene)
     };
     PARTITION_INFORMATION Partition;
     PARTITION_INFORMATION_EX Extended, Other;
+    DRIVE_LAYOUT_INFORMATION_EX LayoutEx, OtherLayoutEx;
+    DRIVE_LAYOUT_INFORMATION Layout, OtherLayout;
 
     Ask(Scene, IOCTL_DISK_GET_PARTITION_INFO, &Partition, sizeof(Partition));
     CHECK(memcmp(&Partition, &Expected, sizeof(Expected)) == 0);
@@ -215,6 +319,17 @@ static VOID CheckPartition(SCENE *Scene)
     Other.Mbr.RecognizedPartition = TRUE;
     Ask(Scene, IOCTL_DISK_GET_PARTITION_INFO_EX, &Extended, sizeof(Extended));
     CHECK(memcmp(&Extended, &Other, sizeof(Other)) == 0);
+    memset(&OtherLayout, 0, sizeof(OtherLayout));
+    OtherLayout.PartitionCount = 1;
+    OtherLayout.PartitionEntry[0] = Expected;
+    Ask(Scene, IOCTL_DISK_GET_DRIVE_LAYOUT, &Layout, sizeof(Layout));
+    CHECK(memcmp(&Layout, &OtherLayout, sizeof(Layout)) == 0);
+    memset(&OtherLayoutEx, 0, sizeof(OtherLayoutEx));
+    OtherLayoutEx.PartitionStyle = PARTITION_STYLE_MBR;
+    OtherLayoutEx.PartitionCount = 1;
+    memcpy(&OtherLayoutEx.PartitionEntry[0], &Other, sizeof(Other));
+    Ask(Scene, IOCTL_DISK_GET_DRIVE_LAYOUT_EX, &LayoutEx, sizeof(LayoutEx));
+    CHECK(memcmp(&LayoutEx, &OtherLayoutEx, sizeof(LayoutEx)) == 0);
 }
 
 static VOID CheckTheRest(SCENE *Scene)
@@ -222,7 +337,9 @@ static VOID CheckTheRest(SCENE *Scene)
     static const ULONG Verifies[] = {IOCTL_DISK_CHECK_VERIFY, IOCTL_STORAGE_CHECK_VERIFY,
                                      IOCTL_STORAGE_CHECK_VERIFY2};
     STORAGE_HOTPLUG_INFO Info, Fixed = {.Size = sizeof(Fixed)};
+    DISK_CACHE_INFORMATION Cache;
     ULONG Index, Counter;
+    BOOLEAN Clustered;
     ULONG_PTR Done;
 
     CHECK_EQ(RigIoctl(Scene->File, IOCTL_DISK_IS_WRITABLE, NULL, 0, NULL, 0, NULL),
@@ -230,6 +347,10 @@ static VOID CheckTheRest(SCENE *Scene)
                                                             : STATUS_SUCCESS);
     Ask(Scene, IOCTL_STORAGE_GET_HOTPLUG_INFO, &Info, sizeof(Info));
     CHECK(memcmp(&Info, &Fixed, sizeof(Info)) == 0);
+    Ask(Scene, IOCTL_DISK_GET_CACHE_INFORMATION, &Cache, sizeof(Cache));
+    CHECK(memcmp(&Cache, Zeros, sizeof(Cache)) == 0);
+    Ask(Scene, 0x700F8, &Clustered, 1); /* IS_CLUSTERED */
+    CHECK_EQ(Clustered, FALSE);
     for (Index = 0; Index < RTL_NUMBER_OF(Verifies); Index++) {
         Ask(Scene, Verifies[Index], &Counter, 0);
         Ask(Scene, Verifies[Index], &Counter, 4);
@@ -397,6 +518,16 @@ static VOID PropertiesThatThereAreNotAreRefused(VOID)
 
 /* -- all of it, for many disks ----------------------------------------------------------------- */
 
+static VOID CheckAll(SCENE *Scene)
+{
+    CheckSizes(Scene);
+    CheckGeometryExtensions(Scene);
+    CheckMediaTypes(Scene);
+    CheckPartition(Scene);
+    CheckTheRest(Scene);
+    CheckVerify(Scene);
+}
+
 static VOID AnswersAreTheDisks(VOID)
 {
     static const ULONG64 Sectors[] = {1,
@@ -415,16 +546,40 @@ static VOID AnswersAreTheDisks(VOID)
         for (Sector = 512; Sector <= 4096; Sector *= 8) {
             for (Flags = 0; Flags <= CM_MOUNT_ALL_FLAGS; Flags++) {
                 Begin(&Scene, Sectors[Index] * Sector, Sector, Flags);
-                CheckSizes(&Scene);
-                CheckPartition(&Scene);
-                CheckTheRest(&Scene);
-                CheckVerify(&Scene);
+                CheckAll(&Scene);
                 CheckDeviceProperty(&Scene);
                 CheckOtherProperties(&Scene);
                 End(&Scene);
             }
         }
     }
+}
+
+static VOID Resize(SCENE *Scene, ULONG64 Size)
+{
+    struct cm_resize In = {.disk_id = Scene->Disk.Id, .size = Size, .own_handles = 1};
+    SIM_IO *Io = SimIoctl(Scene->Server.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
+    struct cm_request Request;
+
+    CHECK_EQ(RigFetch(&Scene->Disk, &Request, 1), 1);
+    CHECK_EQ(Request.op, CM_OP_RESIZE);
+    CHECK_EQ(RigReply(&Scene->Disk, Request.tag, CM_STATUS_OK, 0), STATUS_SUCCESS);
+    CHECK_EQ(SimFinish(Io, NULL), STATUS_SUCCESS);
+    Scene->Requests++;
+    Scene->Mount.size = Size;
+}
+
+static VOID AnswersAreTheDisksAfterItsSizeHasChanged(VOID)
+{
+    SCENE Scene;
+
+    Begin(&Scene, 10 * MIB, 512, CM_MOUNT_TRIM | CM_MOUNT_RESIZE);
+    CheckAll(&Scene);
+    Resize(&Scene, 5000ull * MIB + 512);
+    CheckAll(&Scene);
+    Resize(&Scene, 512);
+    CheckAll(&Scene);
+    End(&Scene);
 }
 
 /* What is taken and has no effect has none. */
@@ -436,21 +591,25 @@ static VOID WhatIsTakenForGrantedChangesNothing(VOID)
 
     Begin(&Scene, MIB, 512, CM_MOUNT_TRIM);
     memset(In, 0xFF, sizeof(In));
-    for (Index = 0; Index < RTL_NUMBER_OF(Rows); Index++)
-        if (Rows[Index].In != 0 && Rows[Index].Code != IOCTL_DISK_VERIFY)
-            CHECK_EQ(RigIoctl(Scene.File, Rows[Index].Code, In, Rows[Index].In, NULL, 0, NULL),
-                     STATUS_SUCCESS);
-    CheckPartition(&Scene);
-    CheckTheRest(&Scene);
+    for (Index = 0; Index < STORAGE_ROW_COUNT; Index++) {
+        const struct storage_row *Row = &storage_rows[Index];
+        if (Row->in == 0 || Row->answer != 0 || Row->code == IOCTL_DISK_VERIFY ||
+            (Row->flags & STORAGE_ODD_INPUT) != 0)
+            continue;
+        CHECK_EQ(RigIoctl(Scene.File, Row->code, In, Row->in, NULL, 0, NULL), STATUS_SUCCESS);
+    }
+    CheckAll(&Scene);
     End(&Scene);
 }
 
 static const RIG_TEST Tests[] = {
     RIG_TEST(EachIoctlKeepsToItsLengths, 1),
     RIG_TEST(EachIoctlAsksForItsAccess, 1),
+    RIG_TEST(EveryOtherCodeNearIsRefused, 1),
     RIG_TEST(EachPropertyKeepsToItsLengths, 1),
     RIG_TEST(PropertiesThatThereAreNotAreRefused, 1),
     RIG_TEST(AnswersAreTheDisks, 1),
+    RIG_TEST(AnswersAreTheDisksAfterItsSizeHasChanged, 1),
     RIG_TEST(WhatIsTakenForGrantedChangesNothing, 1),
 };
 
