@@ -129,15 +129,6 @@ static void mount_made(struct disk *disk, const char *name, char root[4])
     snprintf(root, 4, "%s\\", letter_1);
 }
 
-/* ReactOS's fc maps files into memory, and hangs in its NTFS when it does; plain reads go. */
-static void expect_known(const char *file)
-{
-    if (!is_reactos())
-        expect_same(file, kit_path(KNOWN_FILE));
-    else if (sum_of(file) != sum_of(kit_path(KNOWN_FILE)))
-        fail("%s has other content than the kit's " KNOWN_FILE, file);
-}
-
 /* A file that was there before is read, a new one written, and read after a second mount. */
 static void use_image(const char *name, const char *file_system, int known, int writable)
 {
@@ -156,7 +147,7 @@ static void use_image(const char *name, const char *file_system, int known, int 
         fail("dir %s: %s", root, output);
     snprintf(file, sizeof(file), "%sKNOWN.BIN", root);
     if (known)
-        expect_known(file);
+        expect_same(file, kit_path(KNOWN_FILE));
     if (writable) {
         snprintf(file, sizeof(file), "%sNEW.BIN", root);
         make_file(file, 21, 70001);
@@ -184,9 +175,13 @@ void step_image_fat32(void)
     use_image("fat32", "FAT32", 1, 1);
 }
 
+/* ReactOS's NTFS hangs when a file is mapped, refuses to be locked and never lets go of a disk: the
+ * driver could not be stopped. */
 void step_image_ntfs(void)
 {
-    use_image("ntfs", "NTFS", 1, !is_reactos());
+    if (is_reactos())
+        skip("ReactOS's NTFS cannot be dismounted");
+    use_image("ntfs", "NTFS", 1, 1);
 }
 
 /* Nothing in Debian puts a file into an exFAT image without mounting it. */
