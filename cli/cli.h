@@ -33,8 +33,8 @@ struct cli_verb {
 };
 
 /* One per file cmd_<verb>.c; main.c lists them. */
-extern const struct cli_verb cmd_driver, cmd_create, cmd_mount, cmd_attach, cmd_unmount, cmd_list,
-    cmd_stats, cmd_info;
+extern const struct cli_verb cmd_driver, cmd_create, cmd_mount, cmd_attach, cmd_unmount, cmd_resize,
+    cmd_list, cmd_stats, cmd_info;
 
 /* -- failures (main.c) ------------------------------------------------------------------------- */
 

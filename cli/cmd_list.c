@@ -70,6 +70,7 @@ static void print_json(const struct cm_disk_info *disks, uint32_t count)
         out_json_number(&json, "sector_size", disk->sector_size);
         out_json_bool(&json, "read_only", disk->read_only);
         out_json_bool(&json, "can_trim", disk->can_trim);
+        out_json_bool(&json, "can_resize", disk->can_resize);
         out_json_number(&json, "queue_depth", disk->queue_depth);
         out_json_number(&json, "slot_size", disk->slot_size);
         out_json_number(&json, "owner_pid", disk->owner_pid);

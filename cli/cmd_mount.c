@@ -3,6 +3,7 @@
  * cmd_mount.c - `coremnt mount`: serve an image as a new disk.
  */
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "abi/coremnt_abi.h"
@@ -101,6 +102,9 @@ static int read_option(const struct cli_verb *verb, int option, struct request *
     case 'c':
         request->open.flags |= CM_OPEN_CACHED;
         return CLI_OK;
+    case 'm':
+        request->mount.flags |= CM_DISK_NO_MOUNT_MANAGER;
+        return CLI_OK;
     case 's':
         return cli_size(verb, "--size", optarg, &request->open.size);
     case 'S':
@@ -125,6 +129,7 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
         CLI_HELP,
         {"read-only", no_argument, NULL, 'r'},
         {"cached", no_argument, NULL, 'c'},
+        {"no-mount-manager", no_argument, NULL, 'm'},
         {"partition", required_argument, NULL, 'p'},
         {"size", required_argument, NULL, 's'},
         {"sector-size", required_argument, NULL, 'S'},
@@ -156,19 +161,29 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     request.spec = arguments[0];
     request.mount.image_name = arguments[0];
     request.mount.mount_point = count == 2 ? arguments[1] : NULL;
+    if (count == 2 && arguments[1][0] == '\0')
+        return cli_usage(verb, "where to mount is empty: give a letter, a folder or \"none\"");
+    if (count == 2 && strcmp(arguments[1], "none") == 0)
+        request.mount.mount_point = "";
     return run_request(&request);
 }
 
 const struct cli_verb cmd_mount = {
     .name = "mount",
-    .arguments = "IMAGE [LETTER] [OPTIONS]",
+    .arguments = "IMAGE [WHERE] [OPTIONS]",
     .summary = "serve an image as a disk, until Ctrl-C or \"coremnt unmount\"",
     .details =
-        "\nWithout LETTER the first free one from D: on is taken.\n\n"
+        "\nWHERE is a letter, Z:; an empty folder of an NTFS disk, C:\\mnt\\data; or \"none\": "
+        "then the disk "
+        "is\nreached as \\\\.\\GLOBALROOT\\Device\\CoreMntDiskN. Without WHERE it is the letter "
+        "that the system remembers "
+        "for\nthe image, or the first free one from D: on.\n\n"
         "  --read-only          nothing can be written\n"
         "  --cached             let Windows cache the image: faster reads, and a disk that can "
         "come "
         "to\n                       wait for itself; see docs/deadlocks.md\n"
+        "  --no-mount-manager   do not make the disk known to Windows' mount manager: no volume "
+        "name\n"
         "  --partition N        only this one of a partitioned image; \"coremnt info\" lists them\n"
         "  --size SIZE          grow a smaller image to this first\n"
         "  --sector-size BYTES  512 (the default) or 4096\n"

@@ -49,7 +49,7 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
 const struct cli_verb cmd_unmount = {
     .name = "unmount",
     .arguments = "WHICH [--force] [--timeout SECONDS]",
-    .summary = "unmount a disk: WHICH is its letter or its id",
+    .summary = "unmount a disk: WHICH is its letter, folder or id",
     .details =
         "\nWrites back what the file system holds, takes the letter away and removes the disk. "
         "A disk\nin use is left as it is, and one that is held without a server.\n\n"

@@ -12,8 +12,8 @@
 #include <coremnt/coremnt.h>
 
 static const struct cli_verb *const verbs[] = {
-    &cmd_driver,  &cmd_create, &cmd_mount, &cmd_attach,
-    &cmd_unmount, &cmd_list,   &cmd_stats, &cmd_info,
+    &cmd_driver, &cmd_create, &cmd_mount, &cmd_attach, &cmd_unmount,
+    &cmd_resize, &cmd_list,   &cmd_stats, &cmd_info,
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

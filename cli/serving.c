@@ -42,7 +42,7 @@ static int unmount(struct cm_disk *disk, const char *name)
         }
         error = cm_unmount(id, 0, TRY_MS);
         if (tries == 0 && error == CM_EBUSY) {
-            printf("%s is in use. Close what uses it; press Ctrl-C again to force.\n", name);
+            printf("%s Press Ctrl-C again to force.\n", cm_last_error());
             fflush(stdout);
         }
     }

@@ -28,18 +28,24 @@ struct cm_disk;
 /* Zero-initialise, set struct_size, then what you need. */
 struct cm_disk_options {
     uint32_t struct_size; /* sizeof(struct cm_disk_options) */
-    uint32_t flags;       /* none yet; 0 */
+    uint32_t flags;       /* CM_DISK_* */
     uint32_t threads;     /* that may work on the image at once; 0: CM_DEFAULT_THREADS */
     uint32_t queue_depth; /* requests under way at once; 0: CM_DEFAULT_QUEUE_DEPTH */
     uint32_t slot_size;   /* bytes, a power of two; larger requests are split; 0: the default */
     uint32_t reserved;
-    const char *mount_point; /* "Z:"; NULL: the first free letter, from D: on; "": no letter */
-    const char *image_name;  /* shown by `coremnt list`; UTF-8; NULL: none */
-    uint32_t hold_seconds;   /* how long the disk outlives its server, for cm_disk_attach(); at most
+    /* "Z:"; an empty folder of an NTFS disk, "C:\\mnt\\data"; NULL: the first free letter, from D: on; "": none,
+     * the disk is reached by its device */
+    const char *mount_point;
+    const char *image_name; /* shown by `coremnt list`; UTF-8; NULL: none */
+    uint32_t hold_seconds;  /* how long the disk outlives its server, for cm_disk_attach(); at most
                               * CM_MAX_HOLD_SECONDS; 0: not at all */
     uint32_t request_timeout_seconds; /* a request that takes longer fails; at most
                                        * CM_MAX_TIMEOUT_SECONDS; 0: it may take for ever */
 };
+
+/* Windows' mount manager is not told of the disk: it gets its letter or folder all the same, but no volume name, and
+ * programs that ask for one (some installers) do not take it for a disk. docs/mount-manager.md */
+#define CM_DISK_NO_MOUNT_MANAGER (1u << 0)
 
 /**
  * Mount an image as a disk of this Windows system and serve it.
@@ -49,8 +55,9 @@ struct cm_disk_options {
  * @param options  NULL for defaults; copied.
  * @param disk     Out: release with cm_disk_close(). NULL on failure.
  * @return 0, or CM_ENODRIVER, CM_ESTOPPED, CM_EVERSION, CM_EACCES (not an administrator), CM_EBUSY
- *         (the letter is in use, or none is free), CM_EINVAL, CM_ENOMEM; CM_ENOTSUP on other systems
- *         than Windows. cm_last_error() has the sentence.
+ *         (the letter is in use, or none is free), CM_EINVAL (the folder is not empty, ...), CM_ENOENT (no
+ *         such folder), CM_ENOMEM; CM_ENOTSUP: the folder's file system has no mount points, and on
+ *         other systems than Windows. cm_last_error() has the sentence.
  * Threads: any. Since 0.1.
  */
 CM_API int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *options,
@@ -99,7 +106,8 @@ CM_API int cm_disk_attach(struct cm_image *image, const char *which,
  */
 CM_API int cm_wait_held(const char *which, uint32_t timeout_ms);
 
-/** The disk's letter ("Z:"), or "" if it has none. Valid as long as the disk. Since 0.1. */
+/** The disk's letter ("Z:") or folder (its full path), or "" if it has none. Valid as long as the disk.
+ * Since 0.1. */
 CM_API const char *cm_disk_mount_point(const struct cm_disk *disk);
 
 /** The disk's device ("\\Device\\CoreMntDisk0"). Valid as long as the disk. Since 0.1. */
@@ -139,7 +147,7 @@ CM_API int cm_disk_close(struct cm_disk *disk);
  * it takes less than 5 seconds whatever the disk, its server and its users do, at most 3 of them to
  * write back what the file system holds, and none where that cannot come to anything, because the
  * server has gone or has not answered for CM_NOT_ANSWERING_MS.
- * @param which       A letter ("Z:", "z"), or a disk id in decimal.
+ * @param which       A letter ("Z:", "z"), the folder that the disk is mounted in, or a disk id in decimal.
  * @param flags       CM_UNMOUNT_FORCED or 0.
  * @param timeout_ms  Milliseconds; 0: one try.
  * @return 0, CM_ENOENT (no such disk), CM_EBUSY (in use, or held without a server, which is told at
@@ -150,6 +158,25 @@ CM_API int cm_disk_close(struct cm_disk *disk);
  * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
  */
 CM_API int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms);
+
+#define CM_RESIZE_SHRINK (1u << 0) /* a smaller size is meant: what lies beyond it is lost */
+
+/**
+ * Give a disk of this system another size, whoever serves it: its image is resized, and the system sees the new size
+ * at once. Growing needs no unmount; a file system that can (NTFS) takes the new space. To become smaller, a disk must
+ * not be in use, and its file system is dismounted.
+ *
+ * Blocks until the server has done it.
+ * @param which     As for cm_unmount().
+ * @param size      Bytes; a multiple of the disk's sector size.
+ * @param flags     CM_RESIZE_SHRINK or 0.
+ * @param extended  Out: whether the file system on the disk has taken the new space.
+ * @return 0, CM_ENOENT (no such disk), CM_EINVAL (an impossible size; smaller without CM_RESIZE_SHRINK), CM_EBUSY (to
+ *         become smaller, and in use; or being resized), CM_EROFS, CM_ENOTSUP (the image cannot), CM_ENOSPC,
+ *         CM_ETIMEDOUT (the server does not answer), CM_EVERSION and the others as for cm_list().
+ * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
+ */
+CM_API int cm_resize(const char *which, uint64_t size, uint32_t flags, int *extended);
 
 /* A disk of this system. */
 struct cm_disk_info {
@@ -162,7 +189,8 @@ struct cm_disk_info {
     uint32_t owner_pid; /* the process that serves it; 0: none does, it is held */
     int read_only;
     int can_trim;
-    char mount_point[8];   /* "Z:" or "" */
+    int can_resize;
+    char mount_point[8];   /* "Z:" or ""; folders are not told */
     char image_name[1040]; /* UTF-8 */
 };
 

@@ -25,7 +25,7 @@ static int check(const struct cm_disk_options *options)
 {
     uint32_t slot_size = options->slot_size;
 
-    if (options->flags != 0)
+    if ((options->flags & ~CM_DISK_NO_MOUNT_MANAGER) != 0)
         return cm_fail(CM_EINVAL, "unknown flags for a disk: 0x%x.", (unsigned)options->flags);
     if (options->reserved != 0)
         return cm_fail(CM_EINVAL, "cm_disk_options.reserved is not 0.");

@@ -84,6 +84,15 @@ int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms)
     return unsupported("unmount a disk");
 }
 
+int cm_resize(const char *which, uint64_t size, uint32_t flags, int *extended)
+{
+    (void)which;
+    (void)size;
+    (void)flags;
+    *extended = 0;
+    return unsupported("resize a disk");
+}
+
 int cm_list(struct cm_disk_info **disks, uint32_t *count)
 {
     *disks = NULL;

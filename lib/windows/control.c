@@ -246,13 +246,24 @@ int cm_control_open(HANDLE *control, struct cm_version *version)
                    (unsigned)found.abi_version, CM_ABI_VERSION);
 }
 
-int cm_control_check_hold(const struct cm_version *version)
+static int check_feature(const struct cm_version *version, uint64_t feature, const char *what)
 {
-    if ((version->features & CM_FEATURE_HOLD) != 0)
+    if ((version->features & feature) != 0)
         return 0;
     return cm_fail(
         CM_EVERSION,
-        "the driver CoreMnt that runs is too old to hold disks, to take them over and to "
-        "time requests out. Install the driver that came with this program: \"coremnt "
-        "driver stop\", \"remove\", \"install\", \"start\".");
+        "the driver CoreMnt that runs is too old to %s. Install the driver that came with "
+        "this program: \"coremnt driver stop\", \"remove\", \"install\", \"start\".",
+        what);
+}
+
+int cm_control_check_hold(const struct cm_version *version)
+{
+    return check_feature(version, CM_FEATURE_HOLD,
+                         "hold disks, to take them over and to time requests out");
+}
+
+int cm_control_check_volume(const struct cm_version *version)
+{
+    return check_feature(version, CM_FEATURE_VOLUME, "resize disks");
 }

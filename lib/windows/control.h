@@ -39,6 +39,9 @@ int cm_control_fail(DWORD error, const char *doing);
 /* 0, or CM_EVERSION with a sentence: a driver that knows nothing of holding, time-outs and health. */
 int cm_control_check_hold(const struct cm_version *version);
 
+/* The same for one that knows nothing of resizing. */
+int cm_control_check_volume(const struct cm_version *version);
+
 /* The errors that mean that the driver itself is no longer there. */
 int cm_control_driver_gone(DWORD error);
 

@@ -8,7 +8,7 @@
  * The order matters. The first open of a letter makes every file system try to mount the disk, and
  * Explorer does that as soon as it hears of the letter, so the disk must be served before:
  *
- *      transport (MOUNT) - server started - arena in place - letter - broadcast
+ *      transport (MOUNT) - server started - arena in place - mount manager told - letter or folder - broadcast
  *
  * A disk that cm_disk_attach() takes over has its letter, and requests that wait:
  *
@@ -25,25 +25,28 @@
 #include "lib/core/os.h"
 #include "lib/core/serve.h"
 #include "lib/core/transport.h"
-#include "lib/windows/announce.h"
 #include "lib/windows/control.h"
 #include "lib/windows/driver_transport.h"
 #include "lib/windows/health.h"
-#include "lib/windows/letter.h"
 #include "lib/windows/list.h"
 #include "lib/windows/lockdown.h"
+#include "lib/windows/mount_point.h"
+#include "lib/windows/mountmgr.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/disk.h>
+
+#define FORGET_MS 3000u /* the mount manager may be busy with another disk */
 
 struct cm_disk {
     struct cm_image *image; /* the caller's */
     struct cm_transport *transport;
     struct cm_server *server;
     uint64_t id;
-    int held; /* it was mounted with hold_seconds */
+    int held;    /* it was mounted with hold_seconds */
+    int managed; /* the mount manager knows it */
     char device[CM_DEVICE_NAME_SIZE];
-    char mount_point[4]; /* "Z:" or "" */
+    struct cm_mount_point point;
 };
 
 /* -- mounting ---------------------------------------------------------------------------------- */
@@ -61,7 +64,8 @@ static int make_device(struct cm_disk *disk, const struct cm_disk_options *optio
     memset(&mount, 0, sizeof(mount));
     mount.abi_version = CM_ABI_VERSION;
     mount.flags = (info.read_only ? CM_MOUNT_READ_ONLY : 0) |
-                  (info.can_trim && !info.read_only ? CM_MOUNT_TRIM : 0);
+                  (info.can_trim && !info.read_only ? CM_MOUNT_TRIM : 0) |
+                  (info.can_resize ? CM_MOUNT_RESIZE : 0);
     mount.size = info.size;
     mount.sector_size = info.sector_size;
     mount.queue_depth = options->queue_depth;
@@ -106,40 +110,39 @@ static int fail_letter(HANDLE control, const char *letter, int error)
         letter, (unsigned)(health.hold_left_ms / 1000u), letter, letter);
 }
 
-/* The letter asked for, '\0' for any; refused early, before anything has been made. */
-static int wanted_letter(const struct cm_disk_options *options, char *letter)
+/* Where it is to appear; refused early, before anything has been made. */
+static int choose_mount_point(const struct cm_disk_options *options, struct cm_mount_point *point)
 {
     HANDLE control;
     int error = cm_control_open(&control, NULL);
 
-    *letter = '\0';
     if (error != 0)
         return error;
     cm_list_remove_dead_letters(control);
-    if (options->mount_point != NULL && options->mount_point[0] != '\0') {
-        error = cm_letter_parse(options->mount_point, letter);
-        if (error == 0)
-            error = cm_letter_check(*letter);
-        if (error == CM_EBUSY)
-            error = fail_letter(control, options->mount_point, error);
-    }
+    error = cm_mount_point_choose(options->mount_point, point);
+    if (error == CM_EBUSY && point->kind == CM_AT_LETTER)
+        error = fail_letter(control, point->text, error);
     CloseHandle(control);
     return error;
 }
 
-static int give_letter(struct cm_disk *disk, const struct cm_disk_options *options, char wanted)
+static int appear(struct cm_disk *disk, const struct cm_disk_options *options)
 {
-    char letter;
-    int error;
+    char wanted = disk->point.kind == CM_AT_LETTER ? disk->point.letter : '\0';
 
-    if (options->mount_point != NULL && options->mount_point[0] == '\0')
-        return 0;
-    error = cm_letter_take(wanted, disk->device, &letter);
-    if (error != 0)
-        return error;
-    snprintf(disk->mount_point, sizeof(disk->mount_point), "%c:", letter);
-    cm_announce_letter_later(letter, 1); /* this process serves the disk, so it stays */
-    return 0;
+    if ((options->flags & CM_DISK_NO_MOUNT_MANAGER) == 0 && cm_mountmgr_is_there())
+        disk->managed =
+            cm_driver_transport_identify(disk->transport, options->image_name, wanted) == 0 &&
+            cm_mountmgr_arrive(disk->device) == 0;
+    return cm_mount_point_make(&disk->point, disk->device, disk->managed);
+}
+
+/* Names first: the mount manager may still ask the disk, which is served until then. */
+static void disappear(struct cm_disk *disk)
+{
+    cm_mount_point_remove(&disk->point, disk->device);
+    if (disk->managed)
+        cm_mountmgr_forget(disk->device, FORGET_MS);
 }
 
 /* What was made so far, last first; does not touch the image. With `keep_disk` the driver's disk
@@ -148,11 +151,8 @@ static void take_apart(struct cm_disk *disk, int keep_disk)
 {
     if (disk->transport != NULL)
         cm_driver_transport_keep_disk(disk->transport, keep_disk);
-    /* Only if it is still ours: cm_unmount() has taken it away, or somebody else has it now. */
-    if (!keep_disk && disk->mount_point[0] != '\0' &&
-        (cm_letters_of(disk->device) & (1u << (disk->mount_point[0] - 'A'))) != 0 &&
-        cm_letter_remove(disk->mount_point[0], disk->device) == 0)
-        cm_announce_letter(disk->mount_point[0], 0, CM_ANNOUNCE_MS);
+    if (!keep_disk)
+        disappear(disk);
     if (disk->server != NULL)
         cm_server_stop(disk->server);
     if (disk->transport != NULL) {
@@ -166,9 +166,9 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
                   struct cm_disk **disk)
 {
     struct cm_disk_options options;
+    struct cm_mount_point point;
     struct cm_disk *d;
     char reason[512];
-    char letter;
     int error;
 
     *disk = NULL;
@@ -178,13 +178,14 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
                                 "the disk cannot be held for another server: its image lies in the "
                                 "memory of this one. Mount it without --hold, or use a file.");
     if (error == 0)
-        error = wanted_letter(&options, &letter);
+        error = choose_mount_point(&options, &point);
     if (error != 0)
         return error;
     d = calloc(1, sizeof(*d));
     if (d == NULL)
         return cm_fail(CM_ENOMEM, "no memory to mount the disk.");
     d->image = image;
+    d->point = point;
     error = make_device(d, &options);
     if (error == 0)
         error = cm_server_start(d->transport, image, options.threads, &d->server);
@@ -193,7 +194,7 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
     if (error == 0)
         cm_lockdown(NULL);
     if (error == 0)
-        error = give_letter(d, &options, letter);
+        error = appear(d, &options);
     if (error == 0) {
         *disk = d;
         return 0;
@@ -253,15 +254,12 @@ static int find_held(const char *which, struct cm_image *image, uint64_t deadlin
     return error;
 }
 
+/* It has its names. Whether the mount manager knows it does not matter: forgetting what it does not know is
+ * nothing. */
 static void set_mount_point(struct cm_disk *disk)
 {
-    uint32_t letters = cm_letters_of(disk->device);
-    char letter;
-
-    for (letter = 'A'; letters != 0 && (letters & 1u) == 0; letter++)
-        letters >>= 1;
-    if (letters != 0)
-        snprintf(disk->mount_point, sizeof(disk->mount_point), "%c:", letter);
+    disk->managed = cm_mountmgr_is_there();
+    cm_mount_point_of(disk->device, &disk->point);
 }
 
 int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_disk_options *given,
@@ -313,7 +311,7 @@ int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_di
 
 const char *cm_disk_mount_point(const struct cm_disk *disk)
 {
-    return disk->mount_point;
+    return disk->point.text;
 }
 
 const char *cm_disk_device(const struct cm_disk *disk)
@@ -334,12 +332,12 @@ int cm_disk_wait(struct cm_disk *disk, uint32_t timeout_ms)
         return cm_fail(CM_EGONE,
                        "the driver CoreMnt has been stopped or has crashed: the disk %s "
                        "is gone.",
-                       disk->mount_point[0] != '\0' ? disk->mount_point : disk->device);
+                       disk->point.text[0] != '\0' ? disk->point.text : disk->device);
     if (error == CM_EPROTO)
         return cm_fail(error,
                        "the driver refused an answer of this program: the disk %s is no "
                        "longer served.",
-                       disk->mount_point[0] != '\0' ? disk->mount_point : disk->device);
+                       disk->point.text[0] != '\0' ? disk->point.text : disk->device);
     return error;
 }
 

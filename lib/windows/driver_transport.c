@@ -15,6 +15,7 @@
 #include <windows.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/core/identity.h"
 #include "lib/core/os.h"
 #include "lib/windows/arena.h"
 #include "lib/windows/control.h"
@@ -400,6 +401,25 @@ void cm_driver_transport_keep_disk(struct cm_transport *transport, int keep)
 int cm_driver_transport_share_arena(struct cm_transport *transport)
 {
     return cm_arena_lend(of(transport)->arena);
+}
+
+/* A second disk of the same image, both read-only, is another volume. */
+#define MAX_TURNS 16u
+
+int cm_driver_transport_identify(struct cm_transport *transport, const char *image_name,
+                                 char letter)
+{
+    struct driver_transport *t = of(transport);
+    struct cm_identify identify = {.disk_id = t->disk_id, .letter = (uint16_t)letter};
+    DWORD result = ERROR_ALREADY_EXISTS;
+    uint32_t turn;
+
+    for (turn = 0; result == ERROR_ALREADY_EXISTS && turn < MAX_TURNS; turn++) {
+        cm_identity_of(image_name, turn, identify.unique_id);
+        result = cm_control_call(t->control, CM_IOCTL_IDENTIFY, &identify, sizeof(identify), NULL,
+                                 0, NULL);
+    }
+    return result == 0 ? 0 : CM_EIO;
 }
 
 int cm_driver_transport_driver_lost(struct cm_transport *transport)

@@ -43,6 +43,14 @@ void cm_driver_transport_keep_disk(struct cm_transport *transport, int keep);
 /* Give the driver the arena: from here on the disk answers, so the server must be running. */
 int cm_driver_transport_share_arena(struct cm_transport *transport);
 
+/*
+ * Give the disk the identity by which the mount manager remembers it: of the image's name, so that it is the same
+ * next time, unless another disk has that; and the letter that it would like, or '\0'.
+ * @return 0, or as CM_IOCTL_IDENTIFY, without a sentence.
+ */
+int cm_driver_transport_identify(struct cm_transport *transport, const char *image_name,
+                                 char letter);
+
 /* After an exchange said CM_EGONE: whether the driver went away, rather than the disk alone. Asks
  * the driver. */
 int cm_driver_transport_driver_lost(struct cm_transport *transport);

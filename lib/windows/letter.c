@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * letter.c - drive letters, which are symbolic links in NT's name space: DefineDosDevice makes
- * them, QueryDosDevice reads them.
+ * letter.c - drive letters, which are symbolic links in NT's name space: the mount manager or
+ * DefineDosDevice makes them, QueryDosDevice reads them.
  *
  * Called when a disk is mounted, unmounted or listed, on the caller's thread; never by a thread
  * that serves a disk.
@@ -16,7 +16,9 @@
 #include "abi/coremnt_abi.h"
 #include "lib/core/error_internal.h"
 #include "lib/core/os.h"
+#include "lib/windows/mountmgr.h"
 #include "lib/windows/wide.h"
+#include "lib/windows/wine.h"
 
 #include <coremnt/error.h>
 
@@ -107,13 +109,6 @@ int cm_letter_check(char letter)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-static int on_wine(void)
-{
-    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
-
-    return ntdll != NULL && GetProcAddress(ntdll, "wine_get_version") != NULL;
-}
-
 static int define(const wchar_t *name, DWORD flags, const char *device)
 {
     wchar_t target[CM_DEVICE_NAME_SIZE];
@@ -123,7 +118,7 @@ static int define(const wchar_t *name, DWORD flags, const char *device)
         return error;
     /* Telling the desktop is announce.c's: csrss would do it for some of these names only. */
     flags |= DDD_RAW_TARGET_PATH;
-    if (!on_wine())
+    if (!cm_on_wine())
         flags |= DDD_NO_BROADCAST_SYSTEM; /* unknown to Wine 8, which does not broadcast */
     return DefineDosDeviceW(flags, name, target) ? 0 : (int)GetLastError();
 }
@@ -141,7 +136,7 @@ static int change(char letter, DWORD flags, const char *device)
     wchar_t local[] = {(wchar_t)letter, L':', L'\0'};
     int wanted = (flags & DDD_REMOVE_DEFINITION) == 0;
 
-    if (!on_wine()) {
+    if (!cm_on_wine()) {
         global[7] = (wchar_t)letter;
         if (define(global, flags, device) == 0 && points_to(letter, device) == wanted)
             return 0;
@@ -171,9 +166,9 @@ int cm_letter_remove(char letter, const char *device)
     /* Wine 8 ignores DDD_EXACT_MATCH_ON_REMOVE and removes whatever is there: look first. */
     if (!points_to(letter, device))
         return 0;
-    error =
-        change(letter, DDD_REMOVE_DEFINITION | (on_wine() ? 0u : (DWORD)DDD_EXACT_MATCH_ON_REMOVE),
-               device);
+    error = change(letter,
+                   DDD_REMOVE_DEFINITION | (cm_on_wine() ? 0u : (DWORD)DDD_EXACT_MATCH_ON_REMOVE),
+                   device);
     if (!points_to(letter, device))
         return 0;
     cm_os_error_text((uint32_t)error, text, sizeof(text));
@@ -199,7 +194,7 @@ static int choose(char *letter)
  * push ours on top of it: so one at a time, on the whole machine. Without the mutex (another user
  * made it and does not share it) we go on, for only that race is at stake.
  */
-int cm_letter_take(char wanted, const char *device, char *letter)
+int cm_letter_take(char wanted, const char *device, int managed, char *letter)
 {
     HANDLE mutex = CreateMutexW(NULL, FALSE, L"Global\\CoreMntLetter");
     int error;
@@ -208,7 +203,9 @@ int cm_letter_take(char wanted, const char *device, char *letter)
         WaitForSingleObject(mutex, MUTEX_TIMEOUT_MS);
     *letter = wanted;
     error = wanted != '\0' ? cm_letter_check(wanted) : choose(letter);
-    if (error == 0)
+    /* Where the manager will not, the letter is one that it does not know of, and as good for most. */
+    if (error == 0 &&
+        !(managed && cm_mountmgr_link(device, *letter) == 0 && points_to(*letter, device)))
         error = cm_letter_define(*letter, device);
     if (mutex != NULL) {
         ReleaseMutex(mutex);

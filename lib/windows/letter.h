@@ -19,10 +19,11 @@ int cm_letter_check(char letter);
 
 /*
  * Give a letter to a device: the one wanted, or with '\0' the first free one from D: on. Two
- * processes that do this at once get different letters.
+ * processes that do this at once get different letters. `managed`: the mount manager knows the
+ * device, and is to know the letter.
  * @return 0, CM_EBUSY (in use; none free), CM_EACCES, CM_EIO.
  */
-int cm_letter_take(char wanted, const char *device, char *letter);
+int cm_letter_take(char wanted, const char *device, int managed, char *letter);
 
 /* Point a letter at a device without looking whether it is free: to put one back. */
 int cm_letter_define(char letter, const char *device);

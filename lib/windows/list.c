@@ -14,13 +14,16 @@
 #include "lib/core/error_internal.h"
 #include "lib/windows/announce.h"
 #include "lib/windows/control.h"
+#include "lib/windows/folder.h"
 #include "lib/windows/letter.h"
+#include "lib/windows/mountmgr.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/disk.h>
 
 #define FIRST_ROOM 16u /* disks */
 #define MAX_ROOM 65536u
+#define FORGET_MS 2000u
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
@@ -86,6 +89,7 @@ static void describe(const struct cm_list_entry *entry, struct cm_disk_info *inf
     info->owner_pid = entry->owner_pid;
     info->read_only = (entry->flags & CM_MOUNT_READ_ONLY) != 0;
     info->can_trim = (entry->flags & CM_MOUNT_TRIM) != 0;
+    info->can_resize = (entry->flags & CM_MOUNT_RESIZE) != 0;
     memcpy(name, entry->image_name, sizeof(name));
     name[CM_IMAGE_NAME_UNITS - 1] = L'\0';
     cm_wide_to_utf8(name, info->image_name, sizeof(info->image_name));
@@ -129,34 +133,64 @@ int cm_list(struct cm_disk_info **disks, uint32_t *count)
 
 /* -- one of them ------------------------------------------------------------------------------- */
 
-/* What the user typed: an id (*letter is '\0') or a letter's disk number. */
-static int parse_which(const char *which, uint64_t *id, uint32_t *number, char *letter)
+/* What the user typed. */
+struct which {
+    uint64_t id; /* only if it is one */
+    int is_id;
+    uint32_t number; /* otherwise: of the disk at */
+    char letter;     /* this letter, or '\0': a folder */
+};
+
+static int parse_id(const char *text, struct which *which)
 {
     char *end;
+
+    which->is_id = 1;
+    which->id = strtoull(text, &end, 10);
+    return *end == '\0' ? 0
+                        : cm_fail(CM_EINVAL,
+                                  "\"%.40s\" is neither a drive letter nor a disk's "
+                                  "id. \"coremnt list\" shows both.",
+                                  text);
+}
+
+static int parse_which(const char *text, struct which *which)
+{
     int error;
 
-    *letter = '\0';
-    if (which[0] >= '0' && which[0] <= '9') {
-        *id = strtoull(which, &end, 10);
-        return *end == '\0' ? 0
-                            : cm_fail(CM_EINVAL,
-                                      "\"%.40s\" is neither a drive letter nor a disk's "
-                                      "id. \"coremnt list\" shows both.",
-                                      which);
-    }
-    error = cm_letter_parse(which, letter);
-    return error != 0 ? error : cm_letter_disk_number(*letter, number);
+    memset(which, 0, sizeof(*which));
+    if (text[0] >= '0' && text[0] <= '9')
+        return parse_id(text, which);
+    error = cm_letter_parse(text, &which->letter);
+    if (error == 0)
+        return cm_letter_disk_number(which->letter, &which->number);
+    which->letter = '\0';
+    return strpbrk(text, "\\/") != NULL ? cm_folder_disk_number(text, &which->number) : error;
+}
+
+static int fail_none(const char *text, const struct which *which)
+{
+    if (which->is_id)
+        return cm_fail(CM_ENOENT, "there is no disk with the id %s.", text);
+    if (which->letter == '\0')
+        return cm_fail(
+            CM_ENOENT,
+            "%s leads to a disk that is no longer there: its program has ended. \"mountvol "
+            "%s /d\" makes it an ordinary folder again.",
+            text, text);
+    return cm_fail(CM_ENOENT,
+                   "%c: is the letter of a disk that is no longer there: its program has "
+                   "ended. \"coremnt unmount %c:\" takes the letter away.",
+                   which->letter, which->letter);
 }
 
 int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry, char *dead_letter)
 {
     struct cm_list_entry *entries;
-    uint64_t id = 0;
-    uint32_t number = 0;
+    struct which wanted;
     uint32_t count;
     uint32_t i;
-    char letter;
-    int error = parse_which(which, &id, &number, &letter);
+    int error = parse_which(which, &wanted);
 
     *dead_letter = '\0';
     if (error == 0)
@@ -164,7 +198,7 @@ int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry,
     if (error != 0)
         return error;
     for (i = 0; i < count; i++) {
-        if (letter != '\0' ? entries[i].number == number : entries[i].disk_id == id)
+        if (wanted.is_id ? entries[i].disk_id == wanted.id : entries[i].number == wanted.number)
             break;
     }
     if (i < count)
@@ -172,13 +206,8 @@ int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry,
     free(entries);
     if (i < count)
         return 0;
-    *dead_letter = letter;
-    if (letter != '\0')
-        return cm_fail(CM_ENOENT,
-                       "%c: is the letter of a disk that is no longer there: its program has "
-                       "ended. \"coremnt unmount %c:\" takes the letter away.",
-                       letter, letter);
-    return cm_fail(CM_ENOENT, "there is no disk with the id %s.", which);
+    *dead_letter = wanted.letter;
+    return fail_none(which, &wanted);
 }
 
 void cm_list_name(const struct cm_list_entry *entry, char name[CM_DISK_NAME_SIZE])
@@ -209,6 +238,23 @@ static int is_listed(const struct cm_list_entry *entries, uint32_t count, uint32
     return 0;
 }
 
+int cm_list_has_number(uint32_t number)
+{
+    struct cm_list_entry *entries;
+    HANDLE control;
+    uint32_t count;
+    int has = 1;
+
+    if (cm_control_open(&control, NULL) != 0)
+        return 1;
+    if (list_entries(control, &entries, &count) == 0) {
+        has = is_listed(entries, count, number);
+        free(entries);
+    }
+    CloseHandle(control);
+    return has;
+}
+
 /* The letters are read before the list: a letter comes after its disk, so one that is new meanwhile
  * is not taken for dead. */
 void cm_list_remove_dead_letters(HANDLE control)
@@ -231,6 +277,7 @@ void cm_list_remove_dead_letters(HANDLE control)
         if ((letters & (1u << i)) == 0 || is_listed(entries, count, numbers[i]))
             continue;
         cm_device_name(numbers[i], device);
+        cm_mountmgr_forget(device, FORGET_MS);
         if (cm_letter_remove((char)('A' + i), device) == 0)
             cm_announce_letter((char)('A' + i), 0, CM_ANNOUNCE_MS);
     }

@@ -11,13 +11,16 @@
 #include "abi/coremnt_abi.h"
 
 /*
- * The disk that `which` names: a letter, or an id in decimal.
+ * The disk that `which` names: a letter, a folder, or an id in decimal.
  *
  * @param dead_letter  Out: a letter that points to a CoreMnt disk that is no longer there, or '\0';
  *                     with CM_ENOENT.
  * @return 0, CM_EINVAL, CM_ENOENT, or of the call, with a sentence.
  */
 int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry, char *dead_letter);
+
+/* Whether there is a disk of this number; 1 also when nobody can tell. */
+int cm_list_has_number(uint32_t number);
 
 #define CM_DISK_NAME_SIZE 40u
 

@@ -29,6 +29,8 @@
 #include "lib/windows/health.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/list.h"
+#include "lib/windows/mountmgr.h"
+#include "lib/windows/users.h"
 #include "lib/windows/volume.h"
 
 #include <coremnt/disk.h>
@@ -37,6 +39,7 @@
 #define MIN_STEP_MS 3000u /* "one try" must still let a disk answer */
 #define CANCEL_GRACE_MS 1000u
 #define CLOSE_MS 5000u
+#define FORGET_MS 3000u
 
 #define FORCED_LOCK_TRIES 5u
 #define FORCED_STEPS_MS 3000u /* all steps on the volume */
@@ -103,6 +106,22 @@ static int fail_held(const struct unmount *u, const struct cm_health *health)
                    u->which);
 }
 
+static int fail_in_use(const struct unmount *u)
+{
+    char users[CM_USERS_TEXT_SIZE];
+
+    if (cm_users_of(u->device, 0, users, sizeof(users)) == 0)
+        return cm_fail(CM_EBUSY,
+                       "%s is in use. Close the programs and files that use it, or use --force, "
+                       "which takes it away from them.",
+                       u->name);
+    return cm_fail(
+        CM_EBUSY,
+        "%s is in use by %s. Close what uses it, or use --force, which takes it away from "
+        "them.",
+        u->name, users);
+}
+
 static int fail_step(const struct unmount *u, DWORD error, const char *done)
 {
     struct cm_health health;
@@ -125,10 +144,7 @@ static int fail_step(const struct unmount *u, DWORD error, const char *done)
             "%u) may hang; --force removes the disk, and what is not written is lost.",
             u->name, done, (unsigned)u->disk.owner_pid);
     if (error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION || error == ERROR_BUSY)
-        return cm_fail(CM_EBUSY,
-                       "%s is in use. Close the programs and files that use it, or use --force, "
-                       "which takes it away from them.",
-                       u->name);
+        return fail_in_use(u);
     cm_os_error_text(error, text, sizeof(text));
     return cm_fail(CM_EIO, "%s cannot be %s: %s (Win32 error %lu).", u->name, done, text,
                    (unsigned long)error);
@@ -204,6 +220,7 @@ static int remove_letters(const struct unmount *u)
     char letter;
     int error;
 
+    cm_mountmgr_forget(u->device, u->forced ? until_ms(u->end_ns) : FORGET_MS);
     for (letter = 'A'; letter <= 'Z'; letter++) {
         if ((u->letters & (1u << (letter - 'A'))) == 0)
             continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * volume.c - the thread that does blocking calls on a volume for unmount.c.
+ * volume.c - the thread that does blocking calls on a volume for unmount.c and resize.c.
  *
  * Owned by two: the caller and the thread. Whoever is last frees it, so that a thread that hangs in
  * the kernel can be left behind: it ends when the disk goes, which fails its request.
@@ -31,6 +31,7 @@ struct cm_volume {
     volatile LONG quit;
     enum cm_volume_step step; /* handed over by `go` */
     DWORD error;              /* handed back by `done` */
+    LONGLONG sectors;         /* handed over by `go` */
     int stuck;                /* the caller's: a step has not come back */
     HANDLE handle;            /* the thread's */
 };
@@ -89,6 +90,17 @@ static DWORD dismount_volume(struct cm_volume *volume)
     return error == ERROR_BAD_DEV_TYPE || error == ERROR_INVALID_FUNCTION ? 0 : error;
 }
 
+static DWORD extend_volume(struct cm_volume *volume)
+{
+    LONGLONG sectors = volume->sectors;
+    DWORD bytes;
+
+    return DeviceIoControl(volume->handle, FSCTL_EXTEND_VOLUME, &sectors, sizeof(sectors), NULL, 0,
+                           &bytes, NULL)
+               ? 0
+               : GetLastError();
+}
+
 static DWORD run_step(struct cm_volume *volume)
 {
     switch (volume->step) {
@@ -99,6 +111,8 @@ static DWORD run_step(struct cm_volume *volume)
     case CM_VOLUME_LOCK:
         /* Wine pretends: ntdll answers success and no driver sees it (same file). */
         return control(volume->handle, FSCTL_LOCK_VOLUME);
+    case CM_VOLUME_EXTEND:
+        return extend_volume(volume);
     default:
         return dismount_volume(volume);
     }
@@ -182,6 +196,11 @@ DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t 
         return WAIT_TIMEOUT;
     }
     return volume->error == ERROR_OPERATION_ABORTED ? WAIT_TIMEOUT : volume->error;
+}
+
+void cm_volume_set_sectors(struct cm_volume *volume, uint64_t sectors)
+{
+    volume->sectors = (LONGLONG)sectors;
 }
 
 void cm_volume_close(struct cm_volume *volume, uint32_t timeout_ms)

@@ -18,6 +18,7 @@ enum cm_volume_step {
     CM_VOLUME_FLUSH,
     CM_VOLUME_LOCK,
     CM_VOLUME_DISMOUNT,
+    CM_VOLUME_EXTEND, /* the file system takes what the disk has more: cm_volume_set_sectors() */
 };
 
 /* Makes the thread; no I/O yet. `device` is an NT path. 0, CM_ENOMEM. */
@@ -31,6 +32,9 @@ int cm_volume_start(const char *device, int read_only, struct cm_volume **volume
  */
 DWORD cm_volume_do(struct cm_volume *volume, enum cm_volume_step step, uint32_t timeout_ms,
                    uint32_t grace_ms);
+
+/* Of the disk, for CM_VOLUME_EXTEND. */
+void cm_volume_set_sectors(struct cm_volume *volume, uint64_t sectors);
 
 /* Close the handle, which also unlocks the volume, and free it, waiting for that at most timeout_ms;
  * a step that hangs does so when it ends. NULL is allowed. */
