@@ -175,8 +175,8 @@ void step_image_fat32(void)
     use_image("fat32", "FAT32", 1, 1);
 }
 
-/* ReactOS's NTFS hangs when a file is mapped, refuses to be locked and never lets go of a disk: the
- * driver could not be stopped. */
+/* ReactOS's NTFS knows no FSCTL_DISMOUNT_VOLUME: it keeps the disk, so the driver could not be stopped
+ * afterwards. And fc, which maps files, hangs in it. */
 void step_image_ntfs(void)
 {
     if (is_reactos())
