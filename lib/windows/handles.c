@@ -5,7 +5,7 @@
  * A scan is owned by the caller and by each of its threads; whoever is last frees it, so that a
  * thread that hangs can be left behind. It ends when the I/O ends that it waits for, or with this
  * process. Until then its duplicate keeps the file open, a pipe for example: the reason for asking
- * such handles last, and for giving up after a few.
+ * such handles last.
  */
 #include "lib/windows/handles.h"
 
@@ -24,7 +24,7 @@
 
 #define FIRST_TABLE_BYTES (512u * 1024u)
 #define MOST_TABLE_BYTES (128u * 1024u * 1024u)
-#define MOST_HANGING 8u
+#define STALLS_AT_THE_END 2u
 #define OBJECT_NAME ((OBJECT_INFORMATION_CLASS)1)
 
 /* -- the system's table ------------------------------------------------------------------------ */
@@ -316,22 +316,28 @@ static int start_thread(struct scan *scan)
     return 1;
 }
 
-/* Until all is answered that does not hang, or time is over. */
+/*
+ * Until all is answered that does not hang, or time is over; that also bounds the number of threads.
+ * No progress for a while may mean that the machine is busy: so nothing is given up at the first
+ * time, and a thread too many does no harm.
+ */
 static void watch(struct scan *scan)
 {
     DWORD start = GetTickCount();
-    unsigned hanging = 0;
+    unsigned stalls = 0;
 
     while (GetTickCount() - start < scan->how.total_ms) {
         LONG before = scan->answered;
 
         if (WaitForSingleObject(scan->done, scan->how.patience_ms) != WAIT_TIMEOUT)
             return;
-        if (scan->answered != before)
+        stalls = scan->answered == before ? stalls + 1 : 0;
+        if (stalls == 0)
             continue;
-        hanging++;
         /* With none left to ask, those that hang are all that is missing. */
-        if (scan->next >= scan->count || hanging > MOST_HANGING || !start_thread(scan))
+        if (scan->next < scan->count)
+            start_thread(scan);
+        else if (stalls > STALLS_AT_THE_END)
             return;
     }
 }
