@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <mountdev.h>
 #include <ntdddisk.h>
 #include <ntddstor.h>
+#include <ntddvol.h>
 
 #include "fuzz.h"
 
@@ -43,6 +45,8 @@ static const ROW Rows[] = {
     {"attach", CM_IOCTL_ATTACH, 0, 8, IN_OUT(cm_attach, cm_attached)},
     {"stats", CM_IOCTL_STATS, VARIES, 0, IN_OUT(cm_stats_of, cm_stats)},
     {"health", CM_IOCTL_HEALTH, VARIES, 0, IN_OUT(cm_health_of, cm_health)},
+    {"identify", CM_IOCTL_IDENTIFY, 0, 0, sizeof(struct cm_identify), 0},
+    {"resize", CM_IOCTL_RESIZE, 0, 0, sizeof(struct cm_resize), 0},
     {"disk_length", IOCTL_DISK_GET_LENGTH_INFO, OF_DISK, NO_ID, 0, 8},
     {"disk_geometry", IOCTL_DISK_GET_DRIVE_GEOMETRY, OF_DISK, NO_ID, 0, sizeof(DISK_GEOMETRY)},
     {"disk_geometry_ex", IOCTL_DISK_GET_DRIVE_GEOMETRY_EX, OF_DISK, NO_ID, 0,
@@ -74,6 +78,28 @@ static const ROW Rows[] = {
     {"storage_query_property", IOCTL_STORAGE_QUERY_PROPERTY, OF_DISK | SETS_ASIDE, NO_ID, 12, 1024},
     {"storage_manage_data_set", IOCTL_STORAGE_MANAGE_DATA_SET_ATTRIBUTES, OF_DISK | SETS_ASIDE,
      NO_ID, sizeof(DEVICE_MANAGE_DATA_SET_ATTRIBUTES), 0},
+    {"disk_layout", IOCTL_DISK_GET_DRIVE_LAYOUT, OF_DISK, NO_ID, 0,
+     sizeof(DRIVE_LAYOUT_INFORMATION)},
+    {"disk_layout_ex", IOCTL_DISK_GET_DRIVE_LAYOUT_EX, OF_DISK, NO_ID, 0,
+     sizeof(DRIVE_LAYOUT_INFORMATION_EX)},
+    {"disk_cache", IOCTL_DISK_GET_CACHE_INFORMATION, OF_DISK, NO_ID, 0,
+     sizeof(DISK_CACHE_INFORMATION)},
+    {"disk_is_clustered", 0x700F8, OF_DISK, NO_ID, 0, 1},
+    {"disk_cluster_info", 0x70214, OF_DISK, NO_ID, 0, 0},
+    {"disk_update", IOCTL_DISK_UPDATE_PROPERTIES, OF_DISK, NO_ID, 0, 0},
+    {"storage_media_types_ex", IOCTL_STORAGE_GET_MEDIA_TYPES_EX, OF_DISK, NO_ID, 0,
+     sizeof(GET_MEDIA_TYPES)},
+    {"storage_capacity", IOCTL_STORAGE_READ_CAPACITY, OF_DISK, NO_ID, 0,
+     sizeof(STORAGE_READ_CAPACITY)},
+    {"volume_online", IOCTL_VOLUME_ONLINE, OF_DISK, NO_ID, 0, 0},
+    {"volume_is_io_capable", IOCTL_VOLUME_IS_IO_CAPABLE, OF_DISK, NO_ID, 0, 0},
+    {"volume_is_dynamic", 0x560048, OF_DISK, NO_ID, 0, 1},
+    {"volume_attributes", IOCTL_VOLUME_GET_GPT_ATTRIBUTES, OF_DISK, NO_ID, 0, 8},
+    {"mountdev_name", IOCTL_MOUNTDEV_QUERY_DEVICE_NAME, OF_DISK, NO_ID, 0, sizeof(MOUNTDEV_NAME)},
+    {"mountdev_unique_id", IOCTL_MOUNTDEV_QUERY_UNIQUE_ID, OF_DISK | SETS_ASIDE, NO_ID, 0, 18},
+    {"mountdev_link", IOCTL_MOUNTDEV_QUERY_SUGGESTED_LINK_NAME, OF_DISK | SETS_ASIDE, NO_ID, 0, 32},
+    {"mountdev_link_created", IOCTL_MOUNTDEV_LINK_CREATED, OF_DISK | SETS_ASIDE, NO_ID, 2, 0},
+    {"mountdev_link_deleted", IOCTL_MOUNTDEV_LINK_DELETED, OF_DISK | SETS_ASIDE, NO_ID, 2, 0},
     {"any", 0, VARIES | SETS_ASIDE, NO_ID, 0, 0},
 };
 
@@ -134,6 +160,16 @@ static VOID StartIo(STAGE *Stage)
     Stage->Ios[Stage->IoCount++] = SimFlush(Stage->File);
 }
 
+/* As the mount manager will know it; some disks want no letter. */
+static VOID Identify(const STAGE *Stage, const CALL *Call)
+{
+    struct cm_identify In = {.disk_id = Stage->Disk.Id, .unique_id = {1, 2, 3}};
+
+    In.letter = (Call->Flags & CALL_READ_ONLY) != 0 ? 0 : 'Q';
+    CHECK_EQ(RigIoctl(Stage->Owner.Control, CM_IOCTL_IDENTIFY, &In, sizeof(In), NULL, 0, NULL),
+             STATUS_SUCCESS);
+}
+
 static VOID SetUp(STAGE *Stage, const CALL *Call)
 {
     struct cm_mount Mount;
@@ -145,7 +181,7 @@ static VOID SetUp(STAGE *Stage, const CALL *Call)
     Stage->Client = SimCreateProcess(TRUE);
     RigMountDefaults(&Mount, DISK_BYTES);
     Mount.flags = (Call->Flags & CALL_READ_ONLY) != 0 ? CM_MOUNT_READ_ONLY : 0;
-    Mount.flags |= (Call->Flags & CALL_NO_TRIM) != 0 ? 0 : CM_MOUNT_TRIM;
+    Mount.flags |= (Call->Flags & CALL_NO_TRIM) != 0 ? 0 : CM_MOUNT_TRIM | CM_MOUNT_RESIZE;
     Mount.sector_size = (Call->Flags & CALL_LARGE_SECTOR) != 0 ? 4096 : 512;
     Mount.hold_seconds = Call->State == STATE_HELD ? 60 : 0;
     CHECK_EQ(RigMountOnly(Stage->Owner.Control, &Mount, &Stage->Disk), STATUS_SUCCESS);
@@ -155,6 +191,8 @@ static VOID SetUp(STAGE *Stage, const CALL *Call)
     Stage->File = RigOpenDisk(Stage->Client, &Stage->Disk);
     Stage->AttributesFile = SimOpen(Stage->Client, Stage->Disk.Name, FILE_READ_ATTRIBUTES, &Status);
     CHECK_EQ(Status, STATUS_SUCCESS);
+    if ((Call->Flags & CALL_NO_TRIM) == 0)
+        Identify(Stage, Call);
     if (Call->State == STATE_SERVED)
         StartIo(Stage);
     if (Call->State == STATE_HELD) {
@@ -384,9 +422,38 @@ static VOID AddTrimSeeds(VOID)
     AddSeed("beyond the end", STATE_SERVED, CALL_LARGE_SECTOR, &In, sizeof(In), 0);
 }
 
+/* A name that fits, one that does not, and half a character. */
+static VOID AddLinkSeeds(VOID)
+{
+    UCHAR In[2 + 28] = {28, 0, '\\', 0, 'D'};
+
+    AddSeed("a link", STATE_SERVED, 0, In, sizeof(In), 0);
+    AddSeed("a link on Wine", STATE_HELD, CALL_ON_WINE, In, sizeof(In), 0);
+    AddSeed("a byte short", STATE_SERVED, 0, In, sizeof(In) - 1, 0);
+    In[0] = 27;
+    AddSeed("half a character", STATE_SERVED, 0, In, sizeof(In), 0);
+    In[1] = 0xFF;
+    AddSeed("far too long", STATE_SERVED, 0, In, sizeof(In), 0);
+}
+
+/* With no identity; with one; with one and no letter; and with room for the head alone. */
+static VOID AddNameSeeds(VOID)
+{
+    static const UCHAR Flags[] = {0, CALL_READ_ONLY, CALL_NO_TRIM, CALL_ON_WINE};
+    ULONG Index;
+
+    for (Index = 0; Index < RTL_NUMBER_OF(Flags); Index++) {
+        AddSeed("a name", STATE_SERVED, Flags[Index], "", 0, 128);
+        AddSeed("its head", STATE_HELD, Flags[Index], "", 0, 6);
+        AddSeed("not even that", STATE_SERVED, Flags[Index], "", 0, 3);
+    }
+}
+
 static VOID AddSpecialSeeds(VOID)
 {
     struct cm_attach Attach = {.abi_version = CM_ABI_VERSION, .size = DISK_BYTES};
+    struct cm_identify Identity = {.unique_id = {4, 5, 6}, .letter = 'C'};
+    struct cm_resize Resize = {.size = 2 * DISK_BYTES};
     struct cm_unmount Unmount = {.own_handles = 2};
     VERIFY_INFORMATION Range = {.StartingOffset.QuadPart = 4 * KIB, .Length = 4 * KIB};
     STORAGE_PROPERTY_QUERY Query = {.QueryType = PropertyStandardQuery};
@@ -402,8 +469,18 @@ static VOID AddSpecialSeeds(VOID)
         AddTrimSeeds();
     if (Row->Code == CM_IOCTL_ATTACH)
         AddSeed("a good attach", STATE_HELD, 0, &Attach, sizeof(Attach), 40);
+    if (Row->Code == CM_IOCTL_IDENTIFY)
+        AddSeed("a good identity", STATE_SERVED, 0, &Identity, sizeof(Identity), 0);
+    if (Row->Code == CM_IOCTL_RESIZE)
+        AddSeed("a larger size", STATE_SERVED, 0, &Resize, sizeof(Resize), 0);
     if (Row->Code == CM_IOCTL_UNMOUNT)
         AddSeed("a good unmount", STATE_HELD, 0, &Unmount, sizeof(Unmount), 0);
+    if (Row->Code == IOCTL_MOUNTDEV_LINK_CREATED || Row->Code == IOCTL_MOUNTDEV_LINK_DELETED)
+        AddLinkSeeds();
+    if (Row->Code == IOCTL_MOUNTDEV_QUERY_DEVICE_NAME ||
+        Row->Code == IOCTL_MOUNTDEV_QUERY_UNIQUE_ID ||
+        Row->Code == IOCTL_MOUNTDEV_QUERY_SUGGESTED_LINK_NAME)
+        AddNameSeeds();
     if (Row->Code == IOCTL_DISK_VERIFY)
         AddSeed("a good range", STATE_SERVED, 0, &Range, sizeof(Range), 0);
     for (Id = 0; Row->Code == IOCTL_STORAGE_QUERY_PROPERTY && Id < 12; Id++) {
