@@ -262,7 +262,7 @@ static void options_are_checked(void)
     static const struct cm_disk_options bad[] = {
         {.struct_size = 1},
         {.struct_size = sizeof(bad[0]) + 8},
-        {.struct_size = sizeof(bad[0]), .flags = 1},
+        {.struct_size = sizeof(bad[0]), .flags = 2},
         {.struct_size = sizeof(bad[0]), .threads = CM_MAX_THREADS + 1},
         {.struct_size = sizeof(bad[0]), .queue_depth = CM_MAX_QUEUE_DEPTH + 1},
         {.struct_size = sizeof(bad[0]), .slot_size = 2048},

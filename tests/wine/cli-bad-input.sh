@@ -63,7 +63,7 @@ rights() {
 
 letters() {
     local letter
-    for letter in 7: ZZ: :Z /:; do
+    for letter in 7: ZZ: :Z %:; do
         expect_failure $usage 'letter' coremnt mount disk.img "$letter"
     done
     expect_failure $in_use 'C:' coremnt mount disk.img C:
