@@ -276,7 +276,7 @@ static void test_the_mount_manager_is_told_name_identity_and_letter(void)
     CHECK_EQ(name.length, wcslen(device) * 2);
     CHECK_EQ(ask(disk_handle, QUERY_DEVICE_NAME, NULL, 0, &name, 2u + name.length, &got), 0);
     CHECK_EQ(got, 2 + name.length);
-    CHECK(wcscmp(name.name, device) == 0);
+    CHECK(memcmp(name.name, device, name.length) == 0);
 
     CHECK_EQ(ask(disk_handle, QUERY_UNIQUE_ID, NULL, 0, &id, sizeof(id), &got), 0);
     CHECK_EQ(got, 18);
@@ -287,7 +287,7 @@ static void test_the_mount_manager_is_told_name_identity_and_letter(void)
     CHECK_EQ(got, 32);
     CHECK_EQ(link.only, FALSE);
     CHECK_EQ(link.length, 28);
-    CHECK(wcscmp(link.name, L"\\DosDevices\\Q:") == 0);
+    CHECK(memcmp(link.name, L"\\DosDevices\\Q:", 28) == 0);
 }
 
 static void test_attributes_tell_read_only_volumes(void)
