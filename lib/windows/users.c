@@ -193,7 +193,7 @@ static void format_users(const struct users *users, char *text, size_t size)
 unsigned cm_users_of(const char *device, uint32_t flags, char *text, size_t size)
 {
     struct users *users = calloc(1, sizeof(*users));
-    uintptr_t without = (flags & CM_USERS_NOT_SELF) != 0 ? GetCurrentProcessId() : 0;
+    uintptr_t without = (flags & CM_USERS_AND_SELF) != 0 ? 0 : GetCurrentProcessId();
     struct cm_handles_scan scan = {
         .name_of = cm_handles_name,
         .found = found,

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define CM_USERS_TEXT_SIZE 512u
-#define CM_USERS_NOT_SELF (1u << 0) /* leave this process out */
+#define CM_USERS_AND_SELF (1u << 0) /* this process too, which is left out else */
 
 /*
  * The processes that have a file on a disk open, or the disk itself, as people may read it:
@@ -21,7 +21,7 @@
  * processes an administrator sees all but those that Windows protects.
  *
  * @param device  The disk's name in NT, \Device\CoreMntDisk3, in UTF-8.
- * @param flags   CM_USERS_...
+ * @param flags   CM_USERS_AND_SELF, or 0: who asks mostly has the disk open itself, to lock it.
  * @param text    `size` bytes, always terminated; "" when nobody is known. CM_USERS_TEXT_SIZE is
  *                enough.
  * @return how many processes. Sets no sentence. Blocks for a second at most. Any thread.

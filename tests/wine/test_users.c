@@ -94,7 +94,7 @@ static void test_nobody_uses_a_disk(void)
     struct raw_disk disk;
 
     attach(&disk, device);
-    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), 0);
+    CHECK_EQ(cm_users_of(device, CM_USERS_AND_SELF, text, sizeof(text)), 0);
     CHECK_STR(text, "");
     raw_detach(&disk);
 }
@@ -107,14 +107,14 @@ static void test_another_process_is_named(void)
 
     attach(&disk, device);
     start_holder(&holder, &disk);
-    CHECK_EQ(cm_users_of(device, CM_USERS_NOT_SELF, text, sizeof(text)), 1);
+    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), 1);
     expect_holder(text, &holder);
     end_holder(&holder);
-    CHECK_EQ(cm_users_of(device, CM_USERS_NOT_SELF, text, sizeof(text)), 0);
+    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), 0);
     raw_detach(&disk);
 }
 
-static void test_this_process_is_named_unless_left_out(void)
+static void test_this_process_is_named_only_if_asked_for(void)
 {
     char device[CM_DEVICE_NAME_SIZE], text[CM_USERS_TEXT_SIZE];
     struct raw_disk disk;
@@ -122,9 +122,9 @@ static void test_this_process_is_named_unless_left_out(void)
 
     attach(&disk, device);
     handle = raw_open_disk(&disk);
-    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), 1);
+    CHECK_EQ(cm_users_of(device, CM_USERS_AND_SELF, text, sizeof(text)), 1);
     CHECK(strstr(text, "test_users.exe") != NULL);
-    CHECK_EQ(cm_users_of(device, CM_USERS_NOT_SELF, text, sizeof(text)), 0);
+    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), 0);
     CloseHandle(handle);
     raw_detach(&disk);
 }
@@ -138,7 +138,7 @@ static void test_a_disk_is_not_one_whose_number_begins_alike(void)
     attach(&disk, device);
     handle = raw_open_disk(&disk);
     device[strlen(device) - 1] = '\0';
-    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), 0);
+    CHECK_EQ(cm_users_of(device, CM_USERS_AND_SELF, text, sizeof(text)), 0);
     CloseHandle(handle);
     raw_detach(&disk);
 }
@@ -154,7 +154,7 @@ static void test_of_many_processes_some_are_counted(void)
     attach(&disk, device);
     for (unsigned i = 0; i < MOST_HOLDERS; i++)
         start_holder(&holders[i], &disk);
-    CHECK_EQ(cm_users_of(device, CM_USERS_NOT_SELF, text, sizeof(text)), MOST_HOLDERS);
+    CHECK_EQ(cm_users_of(device, 0, text, sizeof(text)), MOST_HOLDERS);
     for (at = text; (at = strstr(at, "test_users.exe")) != NULL; at++)
         named++;
     CHECK_EQ(named, 3);
@@ -179,7 +179,7 @@ static void test_a_file_is_named_by_its_path(void)
         /* What is before the file's own name stands for the device here. */
         wcsrchr(name, L'\\')[0] = L'\0';
         WideCharToMultiByte(CP_UTF8, 0, name, -1, device, sizeof(device), NULL, NULL);
-        cm_users_of(device, 0, text, sizeof(text));
+        cm_users_of(device, CM_USERS_AND_SELF, text, sizeof(text));
         if (!CHECK(strstr(text, ": \\users of\xc3\xa9.txt)") != NULL))
             printf("\"%s\" of \"%s\"\n", text, device);
     }
@@ -196,7 +196,7 @@ static void test_a_text_is_never_longer_than_its_buffer(void)
     handle = raw_open_disk(&disk);
     for (size_t size = 0; size <= 160; size += size < 20 ? 1 : 20) {
         memset(text, '#', sizeof(text));
-        CHECK_EQ(cm_users_of(device, 0, text, size), 1);
+        CHECK_EQ(cm_users_of(device, CM_USERS_AND_SELF, text, size), 1);
         CHECK_EQ(text[size], '#');
         CHECK(size == 0 || memchr(text, '\0', size) != NULL);
     }
@@ -297,7 +297,7 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         CHECK_TEST(test_nobody_uses_a_disk),
         CHECK_TEST(test_another_process_is_named),
-        CHECK_TEST(test_this_process_is_named_unless_left_out),
+        CHECK_TEST(test_this_process_is_named_only_if_asked_for),
         CHECK_TEST(test_a_disk_is_not_one_whose_number_begins_alike),
         CHECK_TEST(test_of_many_processes_some_are_counted),
         CHECK_TEST(test_a_file_is_named_by_its_path),
