@@ -118,11 +118,3 @@ const char *file_system_of(const char *root)
     note("%s is %s, label \"%s\", serial number %08lx", root, name, label, (unsigned long)serial);
     return name;
 }
-
-void needs(const char *verb, const char *option)
-{
-    if (run(30, "coremnt help %s", verb) != 0)
-        skip("this coremnt has no %s", verb);
-    if (strstr(output, option) == NULL)
-        skip("this coremnt has no %s", option);
-}

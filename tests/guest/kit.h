@@ -133,9 +133,6 @@ void expect_no_drive(const char *letter);
 /* "FAT", "" when nothing is recognized. */
 const char *file_system_of(const char *root);
 
-/* Skips the step unless the help of this verb names the option: a kit may test an older coremnt. */
-void needs(const char *verb, const char *option);
-
 /* -- files, files.c ----------------------------------------------------------------------------- */
 
 uint32_t next_random(uint32_t *state);

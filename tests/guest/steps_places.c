@@ -13,7 +13,6 @@ void step_no_mount_manager(void)
     struct disk disk;
     char root[4];
 
-    needs("mount", "--no-mount-manager");
     if (is_wine()) {
         disk_mount(&disk, "memory:8M", letter_1, "--no-mount-manager");
     } else {
@@ -34,7 +33,6 @@ void step_volume_name(void)
     char root[4];
     char name[64];
 
-    needs("mount", "--no-mount-manager");
     disk_blank(&disk, "places.img", letter_1);
     snprintf(root, sizeof(root), "%s\\", letter_1);
     if (!GetVolumeNameForVolumeMountPointA(root, name, sizeof(name)))
@@ -58,7 +56,6 @@ void step_folder(void)
     DWORD length = GetCurrentDirectoryA(sizeof(folder) - 8, folder);
     char root[4];
 
-    needs("mount", "--no-mount-manager");
     snprintf(root, sizeof(root), "%.3s", folder);
     if (strcmp(file_system_of(root), "NTFS") != 0)
         skip("folders of %s, which is no NTFS, cannot hold disks", root);
@@ -84,7 +81,6 @@ void step_no_letter(void)
     char id[32];
     const char *found;
 
-    needs("mount", "none");
     disk_mount(&disk, "memory:8M", "none", "");
     if (GetLogicalDrives() != before)
         fail("a letter came though none was asked for");
@@ -103,7 +99,6 @@ void step_partition(void)
     struct disk disk;
     char file[16];
 
-    needs("mount", "--partition");
     if (copy_file(kit_path("images\\parts.img"), "parts.img") != ERROR_SUCCESS)
         fail("the kit has no images\\parts.img");
     run_ok(30, "coremnt info parts.img");

@@ -252,7 +252,6 @@ void step_resize(void)
     unsigned char *sector = memory(SECTOR);
     DWORD error;
 
-    needs("resize", "SIZE");
     new_image("resize.img", "8M");
     disk_mount(&disk, "resize.img", letter_1, "");
     run_ok(60, "coremnt resize %s 16M", letter_1);

@@ -61,7 +61,7 @@ kit 0
 expect_match 'the last line' '^[0-9]+ passed, 0 failed, [0-9]+ skipped$' "$(last_line)"
 grep -q '^FAILED' out && fail "0 failed, but: $(cat out)"
 for step in driver-install driver-start version coremnttest life raw-io raw-refused rawbench \
-    server-killed-raw hold-attach-raw cycles driver-stop driver-restart driver-remove; do
+    server-killed-raw hold-attach-raw cycles no-mount-manager no-letter resize partition driver-stop driver-restart driver-remove; do
     expect_line "^ok $step\$"
 done
 expect_line '^skipped format-fat: Wine '
