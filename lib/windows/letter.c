@@ -18,7 +18,7 @@
 #include "lib/core/os.h"
 #include "lib/windows/mountmgr.h"
 #include "lib/windows/wide.h"
-#include "lib/windows/wine.h"
+#include "lib/windows/host.h"
 
 #include <coremnt/error.h>
 

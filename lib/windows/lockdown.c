@@ -23,6 +23,8 @@
 #include <string.h>
 #include <windows.h>
 
+#include "lib/windows/host.h"
+
 #define LARGEST ((SIZE_T)16 << 20) /* bytes of one region */
 #define MOST ((SIZE_T)128 << 20)   /* bytes of all */
 #define SLACK ((SIZE_T)4 << 20)    /* bytes that the process may use besides */
@@ -119,7 +121,10 @@ void cm_lockdown(struct cm_lockdown *result)
     memset(&own, 0, sizeof(own));
     visit(count_region, &own);
     raise_working_set(own.wanted);
-    visit(lock_region, &own);
+    /* ReactOS 0.4.15 waits for itself when VirtualLock meets a page that is not in memory, and does not unlock when a
+     * process ends (MiLockVirtualMemory, MiSegmentDelete). There the larger working set has to do. */
+    if (!cm_on_reactos())
+        visit(lock_region, &own);
     if (result != NULL)
         *result = own;
 }

@@ -18,9 +18,9 @@
 #include <ddk/mountmgr.h>
 
 #include "lib/windows/detached.h"
+#include "lib/windows/host.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/wide.h"
-#include "lib/windows/wine.h"
 
 #include <coremnt/error.h>
 
@@ -68,33 +68,38 @@ int cm_mountmgr_is_there(void)
 
 /* -- its list of names ------------------------------------------------------------------------- */
 
-/* All names of a device; free() them. NULL: none, or it does not know the device. */
-static MOUNTMGR_MOUNT_POINTS *points_of(HANDLE manager, const char *device)
+/* All names of all devices; free() them. NULL: not to be had. Asked for those of one device, the manager would ask the
+ * device, which may be gone. */
+static MOUNTMGR_MOUNT_POINTS *all_points(HANDLE manager)
 {
-    struct {
-        MOUNTMGR_MOUNT_POINT point;
-        wchar_t name[CM_DEVICE_NAME_SIZE];
-    } in = {.point = {.DeviceNameOffset = sizeof(in.point)}};
+    MOUNTMGR_MOUNT_POINT any = {0};
     MOUNTMGR_MOUNT_POINTS *points = NULL;
     DWORD size = POINTS_SIZE;
     DWORD error = ERROR_MORE_DATA;
 
-    if (cm_wide_from_utf8(device, in.name, CM_DEVICE_NAME_SIZE) != 0)
-        return NULL;
-    in.point.DeviceNameLength = (USHORT)(wcslen(in.name) * sizeof(wchar_t));
     while (error == ERROR_MORE_DATA && size <= MAX_POINTS_SIZE) {
         free(points);
         points = calloc(1, size);
         if (points == NULL)
             return NULL;
-        error = call(manager, IOCTL_MOUNTMGR_QUERY_POINTS, &in,
-                     sizeof(in.point) + in.point.DeviceNameLength, points, size);
+        error = call(manager, IOCTL_MOUNTMGR_QUERY_POINTS, &any, sizeof(any), points, size);
         size *= 4;
     }
     if (error == 0)
         return points;
     free(points);
     return NULL;
+}
+
+static int is_of(const MOUNTMGR_MOUNT_POINTS *points, const MOUNTMGR_MOUNT_POINT *point,
+                 const wchar_t *device)
+{
+    size_t units = point->DeviceNameLength / sizeof(wchar_t);
+
+    return units == wcslen(device) &&
+           _wcsnicmp((const wchar_t *)(const void *)((const unsigned char *)points +
+                                                     point->DeviceNameOffset),
+                     device, units) == 0;
 }
 
 /* A name of the list, into a buffer; 0: too long for what it could be. */
@@ -149,13 +154,18 @@ static void for_each_name(HANDLE manager, const char *device,
                           void (*act)(HANDLE manager, const wchar_t *name, void *context),
                           void *context)
 {
-    MOUNTMGR_MOUNT_POINTS *points = points_of(manager, device);
+    wchar_t wide[CM_DEVICE_NAME_SIZE];
     wchar_t name[CM_VOLUME_NAME_UNITS];
+    MOUNTMGR_MOUNT_POINTS *points;
 
+    if (cm_wide_from_utf8(device, wide, CM_DEVICE_NAME_SIZE) != 0)
+        return;
+    points = all_points(manager);
     if (points == NULL)
         return;
     for (ULONG i = 0; i < points->NumberOfMountPoints; i++) {
-        if (name_of(points, &points->MountPoints[i], name))
+        if (is_of(points, &points->MountPoints[i], wide) &&
+            name_of(points, &points->MountPoints[i], name))
             act(manager, name, context);
     }
     free(points);
