@@ -30,6 +30,7 @@
 
 #include "clock.h"
 #include "exchange.h"
+#include "numbers.h"
 #include "reaper.h"
 #include "security.h"
 #include "server.h"
@@ -57,18 +58,6 @@ static BOOLEAN MountIsValid(const struct cm_mount *Mount)
     if ((ULONG64)Mount->queue_depth * Mount->slot_size > CM_MAX_ARENA_SIZE)
         return FALSE;
     return Mount->image_name[CM_IMAGE_NAME_UNITS - 1] == 0;
-}
-
-/* A number for a new disk. Not one used before: mount managers remember device names. */
-static ULONG TakeNumber(VOID)
-{
-    ULONG Number;
-    KIRQL Irql;
-
-    KeAcquireSpinLock(&Driver.Lock, &Irql);
-    Number = Driver.NextNumber++;
-    KeReleaseSpinLock(&Driver.Lock, Irql);
-    return Number;
 }
 
 NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
@@ -154,7 +143,7 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
         return STATUS_REVISION_MISMATCH;
     if (!MountIsValid(Mount))
         return STATUS_INVALID_PARAMETER;
-    Number = TakeNumber();
+    Number = NumbersTake();
     Status = CreateDevice(Number, Mount, &Device);
     if (!NT_SUCCESS(Status))
         return Status;

@@ -13,6 +13,7 @@
 #include "disk.h"
 #include "disk_io.h"
 #include "disk_ioctl.h"
+#include "numbers.h"
 #include "reaper.h"
 #include "security.h"
 #include "server.h"
@@ -213,6 +214,7 @@ static VOID NTAPI DriverUnload(PDRIVER_OBJECT Object)
     ServerStopAll();
     WatchdogStop(); /* before the reaper: it may be holding the last reference to a disk */
     ReaperDrain();
+    NumbersSave();
     DriverDeleteDevice(Driver.ControlDevice);
     if (Driver.IsWine)
         WaitForEntryPoints();
@@ -240,6 +242,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT Object, PUNICODE_STRING RegistryPath)
     ChooseMemory();
     ClockInitialize();
     ReaperInitialize();
+    NumbersLoad();
 
     for (Major = 0; Major <= IRP_MJ_MAXIMUM_FUNCTION; Major++)
         Object->MajorFunction[Major] = DriverDispatch;

@@ -17,6 +17,7 @@
  *      control_ioctl.c  those that make, take over, remove, list and count disks
  *      server.c         an open handle of the control device, and its end
  *      disk.c           the disk object: made, found, referenced, held, removed
+ *      numbers.c        what disks are called
  *      reaper.c         deletes what nobody refers to any more
  *      watchdog.c       what happens because time passes
  *      clock.c          the time that passes
@@ -45,7 +46,7 @@ typedef struct DRIVER {
     LIST_ENTRY Servers; /* P: Lock; SERVER.Link */
     LIST_ENTRY Disks;   /* P: Lock; DISK.Link: the mounted ones */
     ULONG DiskDevices;  /* P: Lock: disks from creation until the reaper is done with them */
-    ULONG NextNumber;   /* P: Lock: of the next disk; not used twice between start and stop */
+    ULONG NextNumber;   /* P: Lock: see numbers.c */
     BOOLEAN volatile Stopping; /* P: Lock: no more servers, no more disks; control.c also looks without it */
 } DRIVER;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_identity.c - CM_IOCTL_IDENTIFY: who may name a disk, and what is no name. What the mount manager is then
- * told is in test_storage_ioctls.c and its neighbours.
+ * test_identity.c - what disks are called: CM_IOCTL_IDENTIFY, who may name a disk, and what is no name; and the numbers
+ * in the names of devices. What the mount manager is then told is in test_mountdev.c.
  */
 #include <string.h>
 
@@ -96,10 +96,56 @@ static VOID NoTwoDisksHaveOneIdentity(VOID)
     RigStopServer(&Server);
 }
 
+/* -- numbers ----------------------------------------------------------------------------------- */
+
+static VOID ExpectName(const char *Name)
+{
+    RIG_SERVER Server = RigStartServer();
+    RIG_DISK Disk;
+
+    RigMount(&Server, SIZE_OF_DISK, &Disk);
+    if (strcmp(Disk.Name, Name) != 0)
+        SimStop("the disk is called %s instead of %s", Disk.Name, Name);
+    Finish(&Server, &Disk);
+    RigStopServer(&Server);
+}
+
+/* The mount manager remembers them for as long as the system runs. */
+static VOID NoNameComesTwiceWhileTheSystemRuns(VOID)
+{
+    ExpectName("\\Device\\CoreMntDisk0");
+    ExpectName("\\Device\\CoreMntDisk1");
+    RigReload();
+    ExpectName("\\Device\\CoreMntDisk2");
+    RigReload();
+    RigReload();
+    ExpectName("\\Device\\CoreMntDisk3");
+}
+
+static VOID WhatIsNoNumberInTheRegistryIsNone(VOID)
+{
+    static const struct {
+        ULONG Type, Length;
+    } Bad[] = {{1, 4}, {REG_DWORD, 0}, {REG_DWORD, 3}, {REG_DWORD, 8}, {3, 64}};
+    ULONG Index;
+
+    for (Index = 0; Index < RTL_NUMBER_OF(Bad); Index++) {
+        ExpectName("\\Device\\CoreMntDisk0");
+        RigUnloadNow();
+        SimSpoilRegistry(Bad[Index].Type, Bad[Index].Length);
+        CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
+    }
+    RigUnloadNow();
+    SimSpoilRegistry(REG_DWORD, 4); /* the largest number there is */
+    CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
+    ExpectName("\\Device\\CoreMntDisk4294967295");
+    ExpectName("\\Device\\CoreMntDisk0");
+}
+
 static const RIG_TEST Tests[] = {
-    RIG_TEST(WhatIsNoIdentityIsRefused, 1),
-    RIG_TEST(OnlyTheServerOfADiskNamesIt, 1),
-    RIG_TEST(NoTwoDisksHaveOneIdentity, 1),
+    RIG_TEST(WhatIsNoIdentityIsRefused, 1),         RIG_TEST(OnlyTheServerOfADiskNamesIt, 1),
+    RIG_TEST(NoTwoDisksHaveOneIdentity, 1),         RIG_TEST(NoNameComesTwiceWhileTheSystemRuns, 1),
+    RIG_TEST(WhatIsNoNumberInTheRegistryIsNone, 1),
 };
 
 int main(int Count, char **Arguments)

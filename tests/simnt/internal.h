@@ -171,6 +171,7 @@ VOID IoDereferenceDevice(SIM_DEVICE *Device, BOOLEAN IsHandle); /* may delete it
 BOOLEAN IoNobodyLetsGoLocked(VOID); /* no work item, no file will give a device back */
 VOID IoCheckNoneLeft(VOID);
 BOOLEAN IoNobodyUsesDevices(VOID); /* SimLock held */
+VOID CmBoot(VOID);                 /* the registry */
 VOID IoBoot(VOID);                 /* worker threads */
 VOID IoShutDown(VOID);
 VOID IoDrain(VOID); /* wait until the workers have nothing to do */

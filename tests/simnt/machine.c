@@ -69,6 +69,7 @@ VOID SimBoot(const SIM_OPTIONS *Options)
         InitializeListHead(Lists[Index]);
     StopBoot();
     ScheduleBoot();
+    CmBoot();
     IoBoot();
     IrpBoot();
 }

@@ -148,6 +148,11 @@ NTSTATUS SimFinish(SIM_IO *Io, ULONG_PTR *Information); /* wait, free; Informati
 /* Every I/O that has been started is done. */
 VOID SimWaitForAll(VOID);
 
+/* -- the registry ------------------------------------------------------------------------------ */
+
+/* Somebody puts something under the driver's key of the device map: of this type, and so many bytes of 0xFF. */
+VOID SimSpoilRegistry(ULONG Type, ULONG Length);
+
 /* -- what lies above a disk -------------------------------------------------------------------- */
 
 /* A file system mounts itself on a device (NT), and lets go of it when it is told to dismount. While

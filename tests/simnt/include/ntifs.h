@@ -96,6 +96,30 @@ NTSTATUS RtlAppendUnicodeStringToString(PUNICODE_STRING String, const UNICODE_ST
 NTSTATUS RtlIntegerToUnicodeString(ULONG Value, ULONG Base, PUNICODE_STRING String);
 SIZE_T RtlCompareMemory(const VOID *A, const VOID *B, SIZE_T Length);
 
+/* The part of the registry that is made anew at boot, and of that numbers alone. */
+#define RTL_REGISTRY_DEVICEMAP 4
+#define REG_NONE 0
+#define REG_DWORD 4
+
+typedef NTSTATUS RTL_QUERY_REGISTRY_ROUTINE(PWSTR Name, ULONG Type, PVOID Data, ULONG Length,
+                                            PVOID Context, PVOID EntryContext);
+
+typedef struct RTL_QUERY_REGISTRY_TABLE {
+    RTL_QUERY_REGISTRY_ROUTINE *QueryRoutine;
+    ULONG Flags;
+    PWSTR Name;
+    PVOID EntryContext;
+    ULONG DefaultType;
+    PVOID DefaultData;
+    ULONG DefaultLength;
+} RTL_QUERY_REGISTRY_TABLE, *PRTL_QUERY_REGISTRY_TABLE;
+
+NTSTATUS RtlQueryRegistryValues(ULONG RelativeTo, PCWSTR Path, PRTL_QUERY_REGISTRY_TABLE Table,
+                                PVOID Context, PVOID Environment);
+NTSTATUS RtlCreateRegistryKey(ULONG RelativeTo, PWSTR Path);
+NTSTATUS RtlWriteRegistryValue(ULONG RelativeTo, PCWSTR Path, PCWSTR Name, ULONG Type, PVOID Data,
+                               ULONG Length);
+
 static inline VOID InitializeListHead(PLIST_ENTRY Head)
 {
     Head->Flink = Head->Blink = Head;
