@@ -146,6 +146,17 @@ static int may_hang(ULONG access)
            access == 0x00100000;
 }
 
+/*
+ * ReactOS 0.4.15 tells no types, all are 0, and must not be asked for another process' desktop (its win32k asserts).
+ * Whatever CreateFile() has opened has these two rights, and a desktop has not.
+ */
+static int may_be_file(const struct entry *entry, USHORT type)
+{
+    const ULONG rights = SYNCHRONIZE | FILE_READ_ATTRIBUTES;
+
+    return entry->type == type && (type != 0 || (entry->access & rights) == rights);
+}
+
 static size_t add_handles(const struct table *table, size_t count, USHORT type, uintptr_t without,
                           int hanging, struct cm_handle *handles)
 {
@@ -155,8 +166,8 @@ static size_t add_handles(const struct table *table, size_t count, USHORT type, 
     for (i = 0; i < count; i++) {
         const struct entry *entry = &table->entries[i];
 
-        if (entry->type != type || entry->process <= SYSTEM_PROCESS || entry->process == without ||
-            may_hang(entry->access) != hanging)
+        if (!may_be_file(entry, type) || entry->process <= SYSTEM_PROCESS ||
+            entry->process == without || may_hang(entry->access) != hanging)
             continue;
         handles[found].process = entry->process;
         handles[found].value = entry->value;
