@@ -8,6 +8,8 @@
  */
 #include "disk_property.h"
 
+#include "version.h"
+
 /* Large enough for every descriptor of the table. */
 typedef union DESCRIPTOR {
     STORAGE_DESCRIPTOR_HEADER Header;
@@ -22,7 +24,7 @@ typedef union DESCRIPTOR {
 /* The strings follow the fixed part; offsets point at them, 0 would mean "none". */
 static const CHAR Vendor[] = "CoreMnt";
 static const CHAR Product[] = "Virtual Disk";
-static const CHAR Revision[] = "0.1";
+static const CHAR Revision[] = DRIVER_REVISION;
 
 #define STRINGS_AT FIELD_OFFSET(STORAGE_DEVICE_DESCRIPTOR, RawDeviceProperties)
 #define PRODUCT_AT (STRINGS_AT + sizeof(Vendor))
