@@ -22,55 +22,24 @@
 #include <winternl.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/windows/letter.h"
+#include "lib/windows/reparse.h"
 #include "lib/windows/wide.h"
 
 #include <coremnt/disk.h>
 
 #define MAX_UNITS 32768u /* of any path, with its end */
 #define MAX_STEPS 64u    /* links and images followed: more is a circle */
-#define TAG_MOUNT_POINT 0xA0000003u
-#define TAG_SYMLINK 0xA000000Cu
-#define SYMLINK_RELATIVE 1u
-
-static const wchar_t disk_prefix[] = L"\\Device\\CoreMntDisk";
-
-/* What FSCTL_GET_REPARSE_POINT gives for links; offsets and lengths in bytes, from `names` on. */
-struct link {
-    ULONG tag;
-    USHORT data_length, reserved;
-    USHORT target_offset, target_length;
-    USHORT print_offset, print_length;
-    WCHAR names[1]; /* symbolic links: the flags come first */
-};
 
 /* What a search needs; large, so it lies on the heap. */
 struct search {
     const char *path; /* for the sentence */
     wchar_t at[MAX_UNITS];
     wchar_t next[MAX_UNITS];
-    union {
-        struct link link;
-        unsigned char bytes[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
-    } reparse;
+    wchar_t target[MAX_UNITS];
 };
 
 /* -- disks ------------------------------------------------------------------------------------- */
-
-/* "\Device\CoreMntDisk7" or that with a path behind it. */
-static int parse_disk(const wchar_t *device, uint32_t *number)
-{
-    size_t length = wcslen(disk_prefix);
-    const wchar_t *at = device + length;
-
-    if (_wcsnicmp(device, disk_prefix, length) != 0 || *at < L'0' || *at > L'9')
-        return 0;
-    for (*number = 0; *at >= L'0' && *at <= L'9'; at++) {
-        if (*number > (UINT32_MAX - 9) / 10)
-            return 0;
-        *number = *number * 10 + (uint32_t)(*at - L'0');
-    }
-    return *at == L'\0' || *at == L'\\';
-}
 
 /* 0: there is no such disk, or no driver to ask. */
 static int find_disk(uint32_t number, struct cm_disk_info *info)
@@ -134,51 +103,12 @@ static wchar_t *behind_prefix(wchar_t *path)
     return NULL;
 }
 
-/* The target of the link that the first `units` of the path are; 0: it is none that we know. */
-static int read_link(struct search *search, wchar_t **target, size_t *target_units)
-{
-    struct link *link = &search->reparse.link;
-    size_t names = offsetof(struct link, names);
-    HANDLE folder;
-    DWORD bytes = 0;
-    BOOL done;
-
-    folder =
-        CreateFileW(search->at, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                    OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
-    if (folder == INVALID_HANDLE_VALUE)
-        return 0;
-    done = DeviceIoControl(folder, FSCTL_GET_REPARSE_POINT, NULL, 0, &search->reparse,
-                           sizeof(search->reparse), &bytes, NULL);
-    CloseHandle(folder);
-    if (!done || bytes < names || (link->tag != TAG_MOUNT_POINT && link->tag != TAG_SYMLINK))
-        return 0;
-    if (link->tag == TAG_SYMLINK) {
-        ULONG flags;
-
-        if (bytes < names + sizeof(flags))
-            return 0;
-        memcpy(&flags, link->names, sizeof(flags));
-        if ((flags & SYMLINK_RELATIVE) != 0) /* stays where it is; looked at when it is open */
-            return 0;
-        names += sizeof(flags);
-    }
-    if (link->target_offset > bytes - names ||
-        link->target_length > bytes - names - link->target_offset ||
-        link->target_offset % sizeof(wchar_t) != 0)
-        return 0;
-    *target = (wchar_t *)(void *)(search->reparse.bytes + names + link->target_offset);
-    *target_units = link->target_length / sizeof(wchar_t);
-    return 1;
-}
-
 /* Follows the first link among the folders of the path. 1: there was one, and `at` is new. */
 static int follow_link(struct search *search, wchar_t *first_folder)
 {
     wchar_t *end = first_folder;
 
     while (*end != L'\0') {
-        wchar_t *target;
         wchar_t kept;
         size_t units;
         DWORD attributes;
@@ -191,14 +121,16 @@ static int follow_link(struct search *search, wchar_t *first_folder)
         attributes = GetFileAttributesW(search->at);
         if (attributes != INVALID_FILE_ATTRIBUTES &&
             (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0)
-            found = read_link(search, &target, &units);
+            /* One that is relative stays where it is; looked at when it is open. */
+            found = cm_reparse_read(search->at, CM_REPARSE_LINKS, search->target, MAX_UNITS) == 0;
         *end = kept;
         if (attributes == INVALID_FILE_ATTRIBUTES)
             return 0;
         if (found) {
-            while (units > 0 && target[units - 1] == L'\\')
+            units = wcslen(search->target);
+            while (units > 0 && search->target[units - 1] == L'\\')
                 units--;
-            return begin_anew(search, target, units, end);
+            return begin_anew(search, search->target, units, end);
         }
     }
     return 0;
@@ -248,7 +180,7 @@ static int step(struct search *search)
         return 0;
     if (behind_prefix(device) != NULL) /* subst: a letter for a folder */
         return begin_anew(search, device, wcslen(device), rest);
-    if (!parse_disk(device, &number) || !find_disk(number, &disk))
+    if (!cm_device_number(device, &number) || !find_disk(number, &disk))
         return follow_link(search, rest);
     error = check_disk(search->path, &disk);
     if (error != 0)
@@ -305,7 +237,7 @@ int cm_file_place_check_open(const char *path, HANDLE file)
                                  sizeof(*object) - sizeof(wchar_t), &length)) &&
         object->name.Buffer == object->units) {
         object->units[object->name.Length / sizeof(wchar_t)] = L'\0';
-        if (parse_disk(object->units, &number) && find_disk(number, &disk))
+        if (cm_device_number(object->units, &number) && find_disk(number, &disk))
             error = check_disk(path, &disk);
     }
     free(object);

@@ -64,19 +64,6 @@ static wchar_t *long_form(const char *path)
 
 /* -- where it leads ---------------------------------------------------------------------------- */
 
-/* The number in "\Device\CoreMntDisk3\"; 0: it is none. */
-static int number_in(const wchar_t *target, uint32_t *number)
-{
-    static const wchar_t prefix[] = L"" CM_DISK_DEVICE_PREFIX;
-    size_t units = sizeof(prefix) / sizeof(prefix[0]) - 1;
-    wchar_t *end;
-
-    if (_wcsnicmp(target, prefix, units) != 0)
-        return 0;
-    *number = wcstoul(target + units, &end, 10);
-    return end != target + units && (*end == L'\0' || wcscmp(end, L"\\") == 0);
-}
-
 /* By way of a volume name, \??\Volume{...}\, too. */
 static int disk_behind(const wchar_t *target, uint32_t *number)
 {
@@ -84,14 +71,15 @@ static int disk_behind(const wchar_t *target, uint32_t *number)
     wchar_t device[CM_FOLDER_TARGET_UNITS];
     size_t length = wcslen(target);
 
-    if (number_in(target, number))
+    if (cm_device_number(target, number))
         return 1;
     if (wcsncmp(target, L"\\??\\", 4) != 0 || length < 5 || length - 4 >= CM_VOLUME_NAME_UNITS)
         return 0;
     wcscpy(name, target + 4);
     if (name[length - 5] == L'\\')
         name[length - 5] = L'\0';
-    return QueryDosDeviceW(name, device, CM_FOLDER_TARGET_UNITS) != 0 && number_in(device, number);
+    return QueryDosDeviceW(name, device, CM_FOLDER_TARGET_UNITS) != 0 &&
+           cm_device_number(device, number);
 }
 
 int cm_folder_disk_number(const char *path, uint32_t *number)
@@ -102,7 +90,7 @@ int cm_folder_disk_number(const char *path, uint32_t *number)
 
     if (native == NULL)
         return CM_EINVAL;
-    error = cm_reparse_read(native, target, CM_FOLDER_TARGET_UNITS);
+    error = cm_reparse_read(native, 0, target, CM_FOLDER_TARGET_UNITS);
     free(native);
     if (error == 0 && disk_behind(target, number))
         return 0;
@@ -170,9 +158,9 @@ static int check_reparse(const char *path, const wchar_t *native)
 {
     wchar_t target[CM_FOLDER_TARGET_UNITS];
     uint32_t number;
-    DWORD error = cm_reparse_read(native, target, CM_FOLDER_TARGET_UNITS);
+    DWORD error = cm_reparse_read(native, 0, target, CM_FOLDER_TARGET_UNITS);
 
-    if (error == 0 && number_in(target, &number) && !cm_list_has_number(number)) {
+    if (error == 0 && cm_device_number(target, &number) && !cm_list_has_number(number)) {
         error = cm_reparse_remove(native);
         return error == 0 ? 0 : fail("use", path, error);
     }
@@ -257,7 +245,7 @@ int cm_folder_mount(const char *full, const char *device, wchar_t target[CM_FOLD
         error = cm_reparse_set(native, target);
     }
     if (error == 0)
-        error = cm_reparse_read(native, target, CM_FOLDER_TARGET_UNITS);
+        error = cm_reparse_read(native, 0, target, CM_FOLDER_TARGET_UNITS);
     free(native);
     return error == 0 ? 0 : fail("mount the disk in", full, error);
 }
@@ -270,7 +258,7 @@ int cm_folder_unmount(const char *full, const wchar_t *target)
 
     if (native == NULL)
         return CM_EINVAL;
-    if (cm_reparse_read(native, now, CM_FOLDER_TARGET_UNITS) == 0 && wcscmp(now, target) == 0)
+    if (cm_reparse_read(native, 0, now, CM_FOLDER_TARGET_UNITS) == 0 && wcscmp(now, target) == 0)
         error = cm_reparse_remove(native);
     free(native);
     return error == 0 ? 0 : fail("take the disk out of", full, error);

@@ -16,9 +16,9 @@
 #include "abi/coremnt_abi.h"
 #include "lib/core/error_internal.h"
 #include "lib/core/os.h"
+#include "lib/windows/host.h"
 #include "lib/windows/mountmgr.h"
 #include "lib/windows/wide.h"
-#include "lib/windows/host.h"
 
 #include <coremnt/error.h>
 
@@ -43,6 +43,22 @@ int cm_letter_parse(const char *text, char *letter)
 void cm_device_name(uint32_t number, char device[CM_DEVICE_NAME_SIZE])
 {
     snprintf(device, CM_DEVICE_NAME_SIZE, "%s%u", CM_DISK_DEVICE_PREFIX, (unsigned)number);
+}
+
+int cm_device_number(const wchar_t *device, uint32_t *number)
+{
+    static const wchar_t prefix[] = L"" CM_DISK_DEVICE_PREFIX;
+    size_t length = wcslen(prefix);
+    const wchar_t *at = device + length;
+
+    if (_wcsnicmp(device, prefix, length) != 0 || *at < L'0' || *at > L'9')
+        return 0;
+    for (*number = 0; *at >= L'0' && *at <= L'9'; at++) {
+        if (*number > (UINT32_MAX - 9) / 10)
+            return 0;
+        *number = *number * 10 + (uint32_t)(*at - L'0');
+    }
+    return *at == L'\0' || *at == L'\\';
 }
 
 /* -- reading ----------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #define CM_LETTER_H
 
 #include <stdint.h>
+#include <wchar.h>
 
 #define CM_DEVICE_NAME_SIZE 64u /* of "\Device\CoreMntDisk<number>" */
 
@@ -39,5 +40,8 @@ uint32_t cm_letters_of(const char *device);
 int cm_letter_disk_number(char letter, uint32_t *number);
 
 void cm_device_name(uint32_t number, char device[CM_DEVICE_NAME_SIZE]);
+
+/* The number in "\Device\CoreMntDisk7", also with a path behind it; 0: it is no CoreMnt disk. */
+int cm_device_number(const wchar_t *device, uint32_t *number);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * reparse.c - reading, making and removing mount points by FSCTL_..._REPARSE_POINT.
  *
- * Called for disks that are mounted in folders, on the caller's thread.
+ * Called for disks that are mounted in folders, and for the paths of images, on the caller's thread.
  */
 #include "lib/windows/reparse.h"
 
@@ -12,6 +12,8 @@
 #include <winioctl.h>
 
 #define TAG_MOUNT_POINT 0xA0000003u
+#define TAG_SYMLINK 0xA000000Cu
+#define SYMLINK_RELATIVE 1u
 
 /* REPARSE_DATA_BUFFER of a mount point, which user mode's headers do not have; offsets and lengths in bytes, from
  * `names` on. */
@@ -47,23 +49,36 @@ static DWORD control(HANDLE folder, DWORD code, void *in, DWORD in_size, void *o
                                                                                   : GetLastError();
 }
 
-/* What the file system gave is whatever somebody has put there. */
-static DWORD target_of(const union buffer *buffer, DWORD bytes, wchar_t *target, size_t units)
+/* What the file system gave is whatever somebody has put there. The names of a symbolic link come behind its flags. */
+static DWORD target_of(const union buffer *buffer, DWORD bytes, uint32_t flags, wchar_t *target,
+                       size_t units)
 {
     const struct mount_point *point = &buffer->point;
-    size_t room = bytes > NAMES_AT ? bytes - NAMES_AT : 0;
-    size_t length = point->target_length;
+    size_t names = NAMES_AT, length, room;
+    uint32_t link_flags;
 
-    if (bytes < NAMES_AT || point->tag != TAG_MOUNT_POINT)
+    if (bytes < NAMES_AT)
+        return ERROR_INVALID_REPARSE_DATA;
+    if (point->tag == TAG_SYMLINK && (flags & CM_REPARSE_LINKS) != 0) {
+        names += sizeof(link_flags);
+        if (bytes < names)
+            return ERROR_INVALID_REPARSE_DATA;
+        memcpy(&link_flags, point->names, sizeof(link_flags));
+        if ((link_flags & SYMLINK_RELATIVE) != 0)
+            return ERROR_REPARSE_TAG_MISMATCH;
+    } else if (point->tag != TAG_MOUNT_POINT) {
         return ERROR_REPARSE_TAG_MISMATCH;
+    }
+    length = point->target_length;
+    room = bytes - names;
     if (length > room || point->target_offset > room - length || length / sizeof(WCHAR) >= units)
         return ERROR_INVALID_REPARSE_DATA;
-    memcpy(target, (const unsigned char *)point->names + point->target_offset, length);
+    memcpy(target, buffer->bytes + names + point->target_offset, length);
     target[length / sizeof(WCHAR)] = L'\0';
     return 0;
 }
 
-DWORD cm_reparse_read(const wchar_t *path, wchar_t *target, size_t units)
+DWORD cm_reparse_read(const wchar_t *path, uint32_t flags, wchar_t *target, size_t units)
 {
     union buffer *buffer = malloc(sizeof(*buffer));
     HANDLE folder;
@@ -72,13 +87,13 @@ DWORD cm_reparse_read(const wchar_t *path, wchar_t *target, size_t units)
 
     if (buffer == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
-    error = open_folder(path, FILE_READ_ATTRIBUTES, &folder);
+    error = open_folder(path, 0, &folder);
     if (error == 0) {
         error = control(folder, FSCTL_GET_REPARSE_POINT, NULL, 0, buffer, sizeof(*buffer), &bytes);
         CloseHandle(folder);
     }
     if (error == 0)
-        error = target_of(buffer, bytes, target, units);
+        error = target_of(buffer, bytes, flags, target, units);
     free(buffer);
     return error;
 }
