@@ -27,12 +27,28 @@ void step_no_mount_manager(void)
     disk_unmount(&disk);
 }
 
+/* Where not even the system's own drive has a volume name, ours need none. */
+static void needs_volume_names(void)
+{
+    char windows[MAX_PATH] = "C:\\";
+    char root[4];
+    char name[64];
+
+    GetWindowsDirectoryA(windows, sizeof(windows));
+    snprintf(root, sizeof(root), "%.3s", windows);
+    if (!GetVolumeNameForVolumeMountPointA(root, name, sizeof(name)))
+        skip("%s of this system has no volume name either: Win32 error %lu", root,
+             (unsigned long)GetLastError());
+    note("%s is %s", root, name);
+}
+
 void step_volume_name(void)
 {
     struct disk disk;
     char root[4];
     char name[64];
 
+    needs_volume_names();
     disk_blank(&disk, "places.img", letter_1);
     snprintf(root, sizeof(root), "%s\\", letter_1);
     if (!GetVolumeNameForVolumeMountPointA(root, name, sizeof(name)))
