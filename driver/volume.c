@@ -18,7 +18,17 @@
  */
 BOOLEAN VolumeIsMounted(PDEVICE_OBJECT Device)
 {
-    return Device->Vpb != NULL && (Device->Vpb->Flags & (VPB_MOUNTED | VPB_LOCKED)) == VPB_MOUNTED;
+    BOOLEAN Mounted;
+    KIRQL Irql;
+
+    if (Driver.IsWine) /* it has no such lock either */
+        return FALSE;
+    /* A file system that lets go gives the device another VPB and frees this one. */
+    IoAcquireVpbSpinLock(&Irql);
+    Mounted =
+        Device->Vpb != NULL && (Device->Vpb->Flags & (VPB_MOUNTED | VPB_LOCKED)) == VPB_MOUNTED;
+    IoReleaseVpbSpinLock(Irql);
+    return Mounted;
 }
 
 static NTSTATUS MUST_CHECK OpenVolume(const DISK *Disk, PHANDLE Volume)
@@ -46,7 +56,7 @@ VOID VolumeDismount(DISK *Disk)
     IO_STATUS_BLOCK IoStatus;
     HANDLE Volume;
 
-    if (Driver.IsWine || !VolumeIsMounted(Disk->Device) || !NT_SUCCESS(OpenVolume(Disk, &Volume)))
+    if (!VolumeIsMounted(Disk->Device) || !NT_SUCCESS(OpenVolume(Disk, &Volume)))
         return;
     ZwFsControlFile(Volume, NULL, NULL, NULL, &IoStatus, FSCTL_DISMOUNT_VOLUME, NULL, 0, NULL, 0);
     ZwClose(Volume);

@@ -514,6 +514,45 @@ static VOID ResizingAndReadingAtOnceDoNoHarm(VOID)
     free(Image);
 }
 
+static VOID RunCutter(PVOID Context)
+{
+    RACER *Racer = Context;
+    ULONG Round;
+
+    for (Round = 0; Round < Racer->Rounds; Round++) {
+        NTSTATUS Status = Resize(Racer->Scene, SMALLER);
+
+        CHECK(Status == STATUS_SUCCESS || Status == STATUS_DEVICE_BUSY);
+        CHECK_EQ(Resize(Racer->Scene, BEFORE), STATUS_SUCCESS);
+    }
+}
+
+/* What tells that a disk has a file system is the system's, and goes with it. */
+static VOID CuttingAsAFileSystemComesAndGoesDoesNoHarm(VOID)
+{
+    SCENE Scene;
+    RACER Racer = {&Scene, 10 * RigScale()};
+    PUCHAR Image = calloc(1, BEFORE);
+    RIG_SERVICE Service = {.Disk = &Scene.Disk, .Image = Image, .Batch = 4};
+    SIM_THREAD *Threads[2];
+    ULONG Round;
+
+    Begin(&Scene);
+    Threads[0] = SimSpawn("server", RigServe, &Service);
+    Threads[1] = SimSpawn("cutter", RunCutter, &Racer);
+    for (Round = 0; Round < Racer.Rounds; Round++) {
+        CHECK_EQ(SimMountFileSystem(Scene.Disk.Name), STATUS_SUCCESS);
+        SimUnmountFileSystem(Scene.Disk.Name);
+    }
+    SimJoin(Threads[1]);
+    CHECK_EQ(RigUnmount(Scene.Server.Control, Scene.Disk.Id, CM_UNMOUNT_FORCE), STATUS_SUCCESS);
+    SimJoin(Threads[0]);
+    RigForget(&Scene.Disk);
+    SimEndProcess(Scene.Client);
+    RigStopServer(&Scene.Server);
+    free(Image);
+}
+
 static const RIG_TEST Tests[] = {
     RIG_TEST(ALargerSizeCountsOnceTheServerHasIt, 1),
     RIG_TEST(WhatIsNewCanBeRead, 1),
@@ -532,6 +571,7 @@ static const RIG_TEST Tests[] = {
     RIG_TEST(AHeldDiskIsResizedByItsNextServer, 2),
     RIG_TEST(GivenUpWhileHeldTheSmallerSizeStays, 2),
     RIG_TEST(ResizingAndReadingAtOnceDoNoHarm, 4),
+    RIG_TEST_ON("nt", 0, CuttingAsAFileSystemComesAndGoesDoesNoHarm, 4),
 };
 
 int main(int Count, char **Arguments)

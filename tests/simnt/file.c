@@ -279,6 +279,21 @@ VOID FileCheckNoneLeft(VOID)
 
 /* -- file systems ------------------------------------------------------------------------------ */
 
+/* As file systems do it when they are taken off: the device gets a new VPB, and the old one goes. */
+static VOID ReplaceVpb(SIM_DEVICE *Device, USHORT Flags)
+{
+    VPB *New = calloc(1, sizeof(*New));
+    VPB *Old;
+    KIRQL Irql;
+
+    New->Flags = Flags;
+    IoAcquireVpbSpinLock(&Irql);
+    Old = Device->Object.Vpb;
+    Device->Object.Vpb = New;
+    IoReleaseVpbSpinLock(Irql);
+    free(Old);
+}
+
 /* Make it have a file system, or none. FALSE: so it was before. */
 static BOOLEAN SetFileSystem(SIM_DEVICE *Device, BOOLEAN FileSystem)
 {
@@ -287,11 +302,9 @@ static BOOLEAN SetFileSystem(SIM_DEVICE *Device, BOOLEAN FileSystem)
     SimLock();
     Before = Device->FileSystem;
     Device->FileSystem = FileSystem;
-    if (FileSystem)
-        Device->VpbMemory.Flags |= VPB_MOUNTED;
-    else
-        Device->VpbMemory.Flags &= (USHORT)~VPB_MOUNTED;
     SimUnlock();
+    if (Before != FileSystem)
+        ReplaceVpb(Device, FileSystem ? VPB_MOUNTED : 0);
     return Before != FileSystem;
 }
 
@@ -330,12 +343,13 @@ VOID SimUnmountFileSystem(const char *Name)
 VOID SimLockFileSystem(const char *Name)
 {
     SIM_DEVICE *Device = IoFindDevice(Name, TRUE);
+    KIRQL Irql;
 
     if (Device == NULL)
         return;
-    SimLock();
-    Device->VpbMemory.Flags |= VPB_LOCKED;
-    SimUnlock();
+    IoAcquireVpbSpinLock(&Irql);
+    Device->Object.Vpb->Flags |= VPB_LOCKED;
+    IoReleaseVpbSpinLock(Irql);
     IoDereferenceDevice(Device, FALSE);
 }
 

@@ -156,7 +156,6 @@ typedef struct SIM_DEVICE {
     BOOLEAN Deleted;       /* P: SimLock */
     BOOLEAN FileSystem;    /* mounted on it; P: SimLock */
     BOOLEAN WantsShutdown; /* P: SimLock */
-    VPB VpbMemory;
     BOOLEAN HasDacl; /* P: SimLock */
     ULONG Dacl[64];  /* an ACL; P: SimLock */
     STACK Created;

@@ -147,7 +147,7 @@ static SIM_DEVICE *NewDevice(PDRIVER_OBJECT Driver, ULONG ExtensionSize, PUNICOD
     Device->Object.StackSize = 1;
     Device->Object.DeviceExtension = calloc(1, ExtensionSize);
     if (Type == FILE_DEVICE_DISK)
-        Device->Object.Vpb = &Device->VpbMemory;
+        Device->Object.Vpb = calloc(1, sizeof(VPB));
     StackCapture(&Device->Created);
     return Device;
 }
@@ -156,6 +156,7 @@ static VOID FreeDevice(SIM_DEVICE *Device)
 {
     Device->Magic = 0;
     free(Device->Object.DeviceExtension);
+    free(Device->Object.Vpb);
     free(Device);
 }
 

@@ -86,6 +86,21 @@ VOID KeReleaseSpinLock(PKSPIN_LOCK Lock, KIRQL OldIrql)
     SimPoint();
 }
 
+/* The system's one, under which it changes and replaces the VPBs of devices. */
+static KSPIN_LOCK VpbLock = {.Initialized = LOCK_MAGIC};
+
+VOID IoAcquireVpbSpinLock(PKIRQL Irql)
+{
+    if (SimIsWine())
+        SimStop("Wine 8 has no more than the name of IoAcquireVpbSpinLock");
+    KeAcquireSpinLock(&VpbLock, Irql);
+}
+
+VOID IoReleaseVpbSpinLock(KIRQL Irql)
+{
+    KeReleaseSpinLock(&VpbLock, Irql);
+}
+
 /* -- events ------------------------------------------------------------------------------------ */
 
 VOID KeInitializeEvent(PKEVENT Event, EVENT_TYPE Type, BOOLEAN State)

@@ -98,7 +98,7 @@ typedef struct DRIVER_OBJECT {
 } DRIVER_OBJECT, *PDRIVER_OBJECT;
 
 typedef struct VPB {
-    USHORT volatile Flags; /* the system's, under a lock of its own */
+    USHORT Flags; /* under IoAcquireVpbSpinLock, and so is the pointer to it */
 } VPB, *PVPB;
 
 typedef struct DEVICE_OBJECT {
@@ -189,6 +189,8 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT Driver, ULONG ExtensionSize, PUNICODE_STR
 VOID IoDeleteDevice(PDEVICE_OBJECT Device);
 NTSTATUS IoRegisterShutdownNotification(PDEVICE_OBJECT Device);
 VOID IoUnregisterShutdownNotification(PDEVICE_OBJECT Device);
+VOID IoAcquireVpbSpinLock(PKIRQL Irql);
+VOID IoReleaseVpbSpinLock(KIRQL Irql);
 NTSTATUS IoCreateSymbolicLink(PUNICODE_STRING Link, PUNICODE_STRING Target);
 NTSTATUS IoDeleteSymbolicLink(PUNICODE_STRING Link);
 
