@@ -308,7 +308,7 @@ int cm_driver_install(const char *sys_path)
 int cm_driver_remove(void)
 {
     SC_HANDLE service;
-    int state;
+    int state = CM_DRIVER_STOPPED;
     int error = open_service(SERVICE_QUERY_STATUS | DELETE, "remove the driver", &service);
 
     if (error != 0)
