@@ -336,7 +336,9 @@ struct cm_attach {
     uint32_t abi_version; /* CM_ABI_VERSION of the caller */
     uint32_t flags;       /* none yet: 0 */
     uint64_t disk_id;
-    uint64_t size; /* bytes: of the image that will be served; must be the disk's */
+    uint64_t
+        size; /* bytes: of the image that will be served; must be the disk's, or that of a RESIZE whose end
+                    * nobody has told */
 };
 
 struct cm_attached {
@@ -405,7 +407,8 @@ struct cm_identify {
  * A smaller one cuts data off: the disk must not be in use, as for UNMOUNT, and is refused to all else from
  * the beginning of the call. A disk that is held waits for its next server.
  *
- * After a call that was cancelled, or whose server was lost, ask LIST for the size.
+ * After a call that was cancelled, or whose server was lost, ask LIST for the size: the smaller one, if it is not
+ * known what the server has done.
  *
  * STATUS_NOT_FOUND          no such disk
  * STATUS_INVALID_PARAMETER  a size that no disk can have, an unknown flag

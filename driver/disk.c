@@ -258,7 +258,8 @@ NTSTATUS DiskAttach(SERVER *Server, const struct cm_attach *Attach, struct cm_at
     Disk = DiskFind(Attach->disk_id);
     if (Disk == NULL)
         return STATUS_NOT_FOUND;
-    Status = Attach->size == DiskSize(Disk) ? TakeOver(Disk, Server) : STATUS_INVALID_PARAMETER;
+    Status = QueueImageMayHaveSize(Disk, Attach->size) ? TakeOver(Disk, Server)
+                                                       : STATUS_INVALID_PARAMETER;
     if (NT_SUCCESS(Status))
         FillAttached(Disk, Attached);
     DiskDereference(Disk);

@@ -72,6 +72,9 @@ typedef struct QUEUE {
     /* At most one RESIZE at a time: see queue_resize.c. */
     BOOLEAN Resizing;
     ULONG64 SizeBefore; /* bytes; meaningless unless Resizing */
+    ULONG64
+        OtherSize; /* bytes; what the image may have instead of the disk's size. 0: nothing else */
+    ULONG64 OtherBefore; /* the same as SizeBefore, of OtherSize */
 } QUEUE;
 
 #define QUEUE_FIRST_EPOCH 1u
@@ -135,6 +138,10 @@ NTSTATUS QueuePark(struct DISK *Disk, ULONG Epoch, PIRP Irp) MUST_CHECK;
 /* A parked exchange for which there is something to fetch; the caller's, with its reference. NULL:
  * none. IRQL: <= DISPATCH. Hot. */
 PIRP QueueUnpark(struct DISK *Disk, ULONG *Epoch) MUST_CHECK;
+
+/* Whether an image of this size can be the disk's: also where nobody knows how a resize has ended. IRQL: <=
+ * DISPATCH. */
+BOOLEAN QueueImageMayHaveSize(struct DISK *Disk, ULONG64 Size) MUST_CHECK;
 
 /* A handle for data on the device comes, unless the disk accepts no I/O; and goes. IRQL: PASSIVE. */
 BOOLEAN QueueAddHandle(struct DISK *Disk) MUST_CHECK;

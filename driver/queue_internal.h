@@ -150,7 +150,7 @@ BOOLEAN QueueHasWorkLocked(const QUEUE *Queue);
 typedef enum RESIZE_END {
     RESIZE_DONE,    /* by the server */
     RESIZE_FAILED,  /* nothing has changed */
-    RESIZE_UNKNOWN, /* the server was lost meanwhile */
+    RESIZE_UNKNOWN, /* a server that may have done it was lost */
 } RESIZE_END;
 
 VOID QueueEndResizeLocked(QUEUE *Queue, ULONG64 Size, RESIZE_END End);

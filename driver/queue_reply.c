@@ -50,6 +50,14 @@ static BOOLEAN ReplyFits(const SLOT *Slot, const struct cm_reply *Reply)
     return Reply->length == (Reply->status == CM_STATUS_OK ? Slot->Length : 0);
 }
 
+/* Of a server that refuses; what one before it has done nobody knows. */
+static RESIZE_END EndOfResize(const SLOT *Slot, const struct cm_reply *Reply)
+{
+    if (Reply->status == CM_STATUS_OK)
+        return RESIZE_DONE;
+    return Slot->HadServer ? RESIZE_UNKNOWN : RESIZE_FAILED;
+}
+
 /*
  * Take a reply in. @return FALSE if it is refused. Otherwise Reply->tag becomes the index of a slot
  * whose data is to be copied, or NOTHING_TO_COPY.
@@ -65,8 +73,7 @@ static BOOLEAN AcceptLocked(QUEUE *Queue, struct cm_reply *Reply, PLIST_ENTRY Do
         return FALSE;
     if (Slot->Op == CM_OP_RESIZE &&
         (Slot->State == SLOT_ORPHAN || (Slot->State == SLOT_HANDED_OUT && ReplyFits(Slot, Reply))))
-        QueueEndResizeLocked(Queue, Slot->DiskOffset,
-                             Reply->status == CM_STATUS_OK ? RESIZE_DONE : RESIZE_FAILED);
+        QueueEndResizeLocked(Queue, Slot->DiskOffset, EndOfResize(Slot, Reply));
     if (Slot->State == SLOT_ORPHAN) {
         Queue->Fences -= SlotIsFence(Slot);
         QueueFreeSlotLocked(Queue, Slot); /* nobody else waits for what it says */

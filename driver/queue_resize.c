@@ -7,7 +7,9 @@
  *      larger:  old size  -> new size                 -> old size                     -> old size
  *      smaller: new size  -> new size                 -> old size                     -> new size
  *
- * So nobody is ever let to where the image may not be. Called by the control device and by the other files of
+ * So nobody is ever let to where the image may not be. One server may also have done it and been lost before it
+ * said so, and the next refuse: then, too, it is the smaller size. As long as it is not known which one the image
+ * has, a server may come with either. Called by the control device and by the other files of
  * the queue, at up to DISPATCH_LEVEL; not on the hot path.
  */
 #include "queue_internal.h"
@@ -47,6 +49,8 @@ NTSTATUS QueueBeginResize(struct DISK *Disk, PIRP Irp, ULONG64 Size, ULONG OwnHa
     if (MayBeginLocked(Queue, Shrinks, OwnHandles)) {
         Queue->Resizing = TRUE;
         Queue->SizeBefore = DiskSize(Disk);
+        Queue->OtherBefore = Queue->OtherSize;
+        Queue->OtherSize = max(Size, Queue->SizeBefore);
         if (Shrinks)
             DiskSetSize(Disk, Size);
         Status = STATUS_SUCCESS;
@@ -61,8 +65,24 @@ VOID QueueEndResizeLocked(QUEUE *Queue, ULONG64 Size, RESIZE_END End)
     struct DISK *Disk = CONTAINING_RECORD(Queue, DISK, Queue);
 
     Queue->Resizing = FALSE;
-    if (End == RESIZE_DONE)
+    if (End == RESIZE_DONE) {
         DiskSetSize(Disk, Size);
-    else if (End == RESIZE_FAILED)
+        Queue->OtherSize = 0;
+    } else if (End == RESIZE_FAILED) {
         DiskSetSize(Disk, Queue->SizeBefore);
+        Queue->OtherSize = Queue->OtherBefore;
+    }
+}
+
+BOOLEAN QueueImageMayHaveSize(struct DISK *Disk, ULONG64 Size)
+{
+    QUEUE *Queue = &Disk->Queue;
+    BOOLEAN May;
+    KIRQL Irql;
+
+    KeAcquireSpinLock(&Queue->Lock, &Irql);
+    May = Size == DiskSize(Disk) || Size == Queue->OtherSize ||
+          (Queue->Resizing && Size == Queue->OtherBefore);
+    KeReleaseSpinLock(&Queue->Lock, Irql);
+    return May && Size != 0;
 }

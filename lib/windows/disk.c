@@ -216,11 +216,8 @@ static int check_image(struct cm_image *image, const struct cm_list_entry *entry
     if (error != 0)
         return error;
     cm_list_name(entry, name);
-    if (info->size != entry->size)
-        return cm_fail(CM_EINVAL,
-                       "this cannot be the image of %s: it has %llu bytes and the disk has %llu. "
-                       "Give the image that was mounted.",
-                       name, (unsigned long long)info->size, (unsigned long long)entry->size);
+    if (info->size < entry->size) /* of a larger one the driver knows whether it can be */
+        return cm_list_fail_size(entry, info->size);
     if (info->sector_size != entry->sector_size)
         return cm_fail(CM_EINVAL, "%s has sectors of %u bytes. Open the image with those, not %u.",
                        name, (unsigned)entry->sector_size, (unsigned)info->sector_size);

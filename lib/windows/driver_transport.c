@@ -19,6 +19,7 @@
 #include "lib/core/os.h"
 #include "lib/windows/arena.h"
 #include "lib/windows/control.h"
+#include "lib/windows/list.h"
 
 #include <coremnt/error.h>
 
@@ -362,6 +363,8 @@ static int attach_disk(struct driver_transport *t, const struct cm_list_entry *d
     }
     if (result == ERROR_BUSY)
         return cm_fail(CM_EBUSY, "cannot take over the disk: another server has it.");
+    if (result == ERROR_INVALID_PARAMETER && size != disk->size)
+        return cm_list_fail_size(disk, size);
     if (result == ERROR_NOT_FOUND)
         return cm_fail(CM_ENOENT, "cannot take over the disk: it has gone.");
     if (result != 0)

@@ -227,6 +227,17 @@ void cm_list_name(const struct cm_list_entry *entry, char name[CM_DISK_NAME_SIZE
     snprintf(name, CM_DISK_NAME_SIZE, "%c:", letter);
 }
 
+int cm_list_fail_size(const struct cm_list_entry *entry, uint64_t size)
+{
+    char name[CM_DISK_NAME_SIZE];
+
+    cm_list_name(entry, name);
+    return cm_fail(CM_EINVAL,
+                   "this cannot be the image of %s: it has %llu bytes and the disk has %llu. Give "
+                   "the image that was mounted.",
+                   name, (unsigned long long)size, (unsigned long long)entry->size);
+}
+
 static int is_listed(const struct cm_list_entry *entries, uint32_t count, uint32_t number)
 {
     uint32_t i;

@@ -27,6 +27,9 @@ int cm_list_has_number(uint32_t number);
 /* What a sentence calls a disk: "Z:", or "the disk 123" if it has no letter. */
 void cm_list_name(const struct cm_list_entry *entry, char name[CM_DISK_NAME_SIZE]);
 
+/* An image of another size cannot be the disk's. @return CM_EINVAL, with the sentence. */
+int cm_list_fail_size(const struct cm_list_entry *entry, uint64_t size);
+
 /* Take away the letters of CoreMnt disks that are no longer there: their server was killed before
  * it could. */
 void cm_list_remove_dead_letters(HANDLE control);

@@ -450,6 +450,80 @@ static VOID GivenUpWhileHeldTheSmallerSizeStays(VOID)
     }
 }
 
+/* A server that has made the image larger and died must not leave a disk that no server can have. */
+static VOID TheNextServerComesWithEitherSize(VOID)
+{
+    static const ULONG64 Sizes[] = {LARGER, SMALLER};
+    ULONG Index, GivenUp;
+
+    for (Index = 0; Index < 4; Index++) {
+        ULONG64 Size = Sizes[Index % 2], Larger = max(Size, BEFORE);
+        RIG_SERVER Other = RigStartServer();
+        struct cm_resize In = {.size = Size};
+        struct cm_request Request;
+        struct cm_mount Mount;
+        SCENE Scene;
+        SIM_IO *Io;
+
+        GivenUp = Index / 2;
+        MountToResize(&Mount);
+        Mount.hold_seconds = 600;
+        BeginWith(&Scene, &Mount);
+        In.disk_id = Scene.Disk.Id;
+        Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
+        FetchResize(&Scene, Size);
+        RigKillServer(&Scene.Server);
+        RigForget(&Scene.Disk);
+        if (GivenUp) {
+            SimCancel(Io);
+            CHECK_EQ(SimFinish(Io, NULL), STATUS_CANCELLED);
+            /* asked again in vain, which tells nothing new of the image */
+            Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
+            SimCancel(Io);
+            SimFinish(Io, NULL);
+        }
+        CHECK_EQ(RigAttach(Other.Control, In.disk_id, Larger + 512, &Scene.Disk),
+                 STATUS_INVALID_PARAMETER);
+        CHECK_EQ(RigAttach(Other.Control, In.disk_id, Larger, &Scene.Disk), STATUS_SUCCESS);
+        Scene.Server = Other;
+        CHECK_EQ(SizeOf(&Scene), min(Size, BEFORE));
+        if (!GivenUp) {
+            Request = FetchResize(&Scene, Size);
+            CHECK_EQ(RigReply(&Scene.Disk, Request.tag, CM_STATUS_OK, 0), STATUS_SUCCESS);
+            CHECK_EQ(SimFinish(Io, NULL), STATUS_SUCCESS);
+            CHECK_EQ(SizeOf(&Scene), Size);
+        }
+        End(&Scene);
+    }
+}
+
+/* The first may have cut the image before it died, so that the second refuses does not bring it back. */
+static VOID WhatOneServerMayHaveCutTheNextDoesNotBringBack(VOID)
+{
+    RIG_SERVER Other = RigStartServer();
+    struct cm_resize In = {.size = SMALLER};
+    struct cm_request Request;
+    struct cm_mount Mount;
+    SCENE Scene;
+    SIM_IO *Io;
+
+    MountToResize(&Mount);
+    Mount.hold_seconds = 600;
+    BeginWith(&Scene, &Mount);
+    In.disk_id = Scene.Disk.Id;
+    Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
+    FetchResize(&Scene, SMALLER);
+    RigKillServer(&Scene.Server);
+    RigForget(&Scene.Disk);
+    CHECK_EQ(RigAttach(Other.Control, In.disk_id, SMALLER, &Scene.Disk), STATUS_SUCCESS);
+    Scene.Server = Other;
+    Request = FetchResize(&Scene, SMALLER);
+    CHECK_EQ(RigReply(&Scene.Disk, Request.tag, CM_STATUS_NOT_SUPPORTED, 0), STATUS_SUCCESS);
+    CHECK_EQ(SimFinish(Io, NULL), STATUS_NOT_SUPPORTED);
+    CHECK_EQ(SizeOf(&Scene), SMALLER);
+    End(&Scene);
+}
+
 typedef struct RACER {
     SCENE *Scene;
     ULONG Rounds;
@@ -570,6 +644,8 @@ static const RIG_TEST Tests[] = {
     RIG_TEST(AServerThatDiesWithItEndsIt, 2),
     RIG_TEST(AHeldDiskIsResizedByItsNextServer, 2),
     RIG_TEST(GivenUpWhileHeldTheSmallerSizeStays, 2),
+    RIG_TEST(TheNextServerComesWithEitherSize, 2),
+    RIG_TEST(WhatOneServerMayHaveCutTheNextDoesNotBringBack, 2),
     RIG_TEST(ResizingAndReadingAtOnceDoNoHarm, 4),
     RIG_TEST_ON("nt", 0, CuttingAsAFileSystemComesAndGoesDoesNoHarm, 4),
 };
