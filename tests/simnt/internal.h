@@ -156,8 +156,8 @@ typedef struct SIM_DEVICE {
     BOOLEAN Deleted;       /* P: SimLock */
     BOOLEAN FileSystem;    /* mounted on it; P: SimLock */
     BOOLEAN WantsShutdown; /* P: SimLock */
-    BOOLEAN HasDacl; /* P: SimLock */
-    ULONG Dacl[64];  /* an ACL; P: SimLock */
+    BOOLEAN HasDacl;       /* P: SimLock */
+    ULONG Dacl[64];        /* an ACL; P: SimLock */
     STACK Created;
 } SIM_DEVICE;
 
