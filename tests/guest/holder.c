@@ -24,16 +24,17 @@ static void tell_error(const char *what, DWORD *last)
     *last = error;
 }
 
-/* hold FILE MILLISECONDS. Exit code 0 if all writes went well, 1 if some failed, 2 if not opened. */
+/* hold FILE MILLISECONDS [PAUSE_MS]: writes and flushes with pauses between. Exit code 0 if all writes went well, 1 if some failed, 2 if not opened. */
 int holder_hold(int argc, char **argv)
 {
     char block[HOLD_BYTES];
     DWORD begin = GetTickCount();
+    DWORD pause_ms = argc == 3 ? (DWORD)strtoul(argv[2], NULL, 10) : HOLD_PAUSE_MS;
     DWORD last_error = 0;
     DWORD done;
     HANDLE file;
 
-    if (argc != 2)
+    if (argc != 2 && argc != 3)
         return 2;
     file = CreateFileA(argv[0], GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ, NULL, OPEN_ALWAYS, 0,
                        NULL);
@@ -49,7 +50,7 @@ int holder_hold(int argc, char **argv)
             tell_error("write", &last_error);
         else if (!FlushFileBuffers(file))
             tell_error("flush", &last_error);
-        Sleep(HOLD_PAUSE_MS);
+        Sleep(pause_ms);
     }
     CloseHandle(file);
     printf("released\n");
