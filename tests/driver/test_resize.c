@@ -497,6 +497,41 @@ static VOID TheNextServerComesWithEitherSize(VOID)
     }
 }
 
+/* Nobody waits for it any more when the server is lost, and it may have been done all the same. */
+static VOID CancelledAndThenLostTheImageMayHaveEitherSize(VOID)
+{
+    static const ULONG64 Sizes[] = {LARGER, SMALLER};
+    struct cm_resize In;
+    struct cm_mount Mount;
+    ULONG Index;
+
+    for (Index = 0; Index < 4; Index++) {
+        ULONG64 Size = Sizes[Index % 2];
+        RIG_SERVER Other = RigStartServer();
+        ULONG64 Id;
+        SCENE Scene;
+        SIM_IO *Io;
+
+        MountToResize(&Mount);
+        Mount.hold_seconds = 600;
+        BeginWith(&Scene, &Mount);
+        Id = Scene.Disk.Id;
+        In = (struct cm_resize){.disk_id = Id, .size = Size};
+        Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
+        FetchResize(&Scene, Size);
+        SimCancel(Io);
+        CHECK_EQ(SimFinish(Io, NULL), STATUS_CANCELLED);
+        RigKillServer(&Scene.Server);
+        RigForget(&Scene.Disk);
+        CHECK_EQ(RigAttach(Other.Control, Id, Index / 2 == 0 ? Size : BEFORE, &Scene.Disk),
+                 STATUS_SUCCESS);
+        Scene.Server = Other;
+        CHECK_EQ(SizeOf(&Scene), min(Size, BEFORE));
+        CHECK_EQ(RigFetch(&Scene.Disk, &(struct cm_request){0}, 1), 0);
+        End(&Scene);
+    }
+}
+
 /* The first may have cut the image before it died, so that the second refuses does not bring it back. */
 static VOID WhatOneServerMayHaveCutTheNextDoesNotBringBack(VOID)
 {
@@ -644,6 +679,7 @@ static const RIG_TEST Tests[] = {
     RIG_TEST(AServerThatDiesWithItEndsIt, 2),
     RIG_TEST(AHeldDiskIsResizedByItsNextServer, 2),
     RIG_TEST(GivenUpWhileHeldTheSmallerSizeStays, 2),
+    RIG_TEST(CancelledAndThenLostTheImageMayHaveEitherSize, 2),
     RIG_TEST(TheNextServerComesWithEitherSize, 2),
     RIG_TEST(WhatOneServerMayHaveCutTheNextDoesNotBringBack, 2),
     RIG_TEST(ResizingAndReadingAtOnceDoNoHarm, 4),
