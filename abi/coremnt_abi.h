@@ -36,6 +36,8 @@
 
 #define CM_CONTROL_DEVICE_NAME "\\\\.\\CoreMnt"       /* what user mode opens */
 #define CM_DISK_DEVICE_PREFIX "\\Device\\CoreMntDisk" /* + number: the target of a drive letter */
+#define CM_DISK_LINK_PREFIX                                                                        \
+    "\\\\.\\CoreMntDisk" /* + number: how programs open it without a letter */
 #define CM_SERVICE_NAME "CoreMnt"
 
 /*

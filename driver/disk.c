@@ -60,11 +60,11 @@ static BOOLEAN MountIsValid(const struct cm_mount *Mount)
     return Mount->image_name[CM_IMAGE_NAME_UNITS - 1] == 0;
 }
 
-NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
+static NTSTATUS MUST_CHECK AppendNumbered(PUNICODE_STRING Name, PCWSTR Prefix, ULONG Number)
 {
     WCHAR Digits[12];
     UNICODE_STRING Suffix = {.Buffer = Digits, .MaximumLength = sizeof(Digits)};
-    NTSTATUS Status = RtlAppendUnicodeToString(Name, L"" CM_DISK_DEVICE_PREFIX);
+    NTSTATUS Status = RtlAppendUnicodeToString(Name, Prefix);
 
     if (NT_SUCCESS(Status))
         Status = RtlIntegerToUnicodeString(Number, 10, &Suffix);
@@ -97,6 +97,45 @@ static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mou
     if (!NT_SUCCESS(Status))
         DriverDeleteDevice(*Device);
     return Status;
+}
+
+NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
+{
+    return AppendNumbered(Name, L"" CM_DISK_DEVICE_PREFIX, Number);
+}
+
+/* \\.\CoreMntDisk0. A mount comes in its server's process, whose \DosDevices may be its session's own; and Wine knows no
+ * other. */
+static NTSTATUS MUST_CHECK MakeLinkName(PUNICODE_STRING Name, ULONG Number)
+{
+    return AppendNumbered(
+        Name, Driver.IsWine ? L"\\DosDevices\\CoreMntDisk" : L"\\GLOBAL??\\CoreMntDisk", Number);
+}
+
+static NTSTATUS MUST_CHECK CreateLink(ULONG Number)
+{
+    WCHAR LinkBuffer[DISK_NAME_UNITS], Buffer[DISK_NAME_UNITS];
+    UNICODE_STRING Link = {.Buffer = LinkBuffer, .MaximumLength = sizeof(LinkBuffer)};
+    UNICODE_STRING Name = {.Buffer = Buffer, .MaximumLength = sizeof(Buffer)};
+    NTSTATUS Status = MakeLinkName(&Link, Number);
+
+    if (NT_SUCCESS(Status))
+        Status = DiskMakeName(&Name, Number);
+    if (!NT_SUCCESS(Status))
+        return Status;
+    /* Permanent on Wine: one left behind by a driver that crashed would stand in the way. */
+    if (Driver.IsWine)
+        IoDeleteSymbolicLink(&Link);
+    return IoCreateSymbolicLink(&Link, &Name);
+}
+
+static VOID DeleteLink(ULONG Number)
+{
+    WCHAR Buffer[DISK_NAME_UNITS];
+    UNICODE_STRING Link = {.Buffer = Buffer, .MaximumLength = sizeof(Buffer)};
+
+    if (NT_SUCCESS(MakeLinkName(&Link, Number)))
+        IoDeleteSymbolicLink(&Link);
 }
 
 /* Enter the lists, unless the driver has begun to stop or the server has ended. */
@@ -163,15 +202,20 @@ NTSTATUS DiskCreate(SERVER *Server, const struct cm_mount *Mount, struct cm_moun
     Status = IoRegisterShutdownNotification(Device);
     if (!NT_SUCCESS(Status))
         goto Unprepare;
+    Status = CreateLink(Number);
+    if (!NT_SUCCESS(Status))
+        goto Unregister;
     Mounted->disk_id = Disk->Id;
     Mounted->arena_size = DiskArenaSize(Disk);
     Mounted->number = Number;
     Mounted->reserved = 0;
     Status = Publish(Disk, Server);
     if (!NT_SUCCESS(Status))
-        goto Unregister;
+        goto DeleteLink;
     return STATUS_SUCCESS;
 
+DeleteLink:
+    DeleteLink(Number);
 Unregister:
     IoUnregisterShutdownNotification(Device);
 Unprepare:
@@ -559,6 +603,7 @@ VOID DiskDereference(DISK *Disk)
 
 VOID DiskEmpty(DISK *Disk)
 {
+    DeleteLink(Disk->Number);
     IoUnregisterShutdownNotification(Disk->Device);
     QueueDelete(&Disk->Queue);
 }

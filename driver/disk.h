@@ -109,7 +109,7 @@ NTSTATUS DiskCreate(struct SERVER *Server, const struct cm_mount *Mount,
                     struct cm_mounted *Mounted) MUST_CHECK;
 
 /* The device name of a disk's number, into a string that has a buffer. IRQL: PASSIVE. */
-#define DISK_NAME_UNITS 32
+#define DISK_NAME_UNITS 48
 NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number) MUST_CHECK;
 
 /* The arena is in place: the device answers from now on. STATUS_NOT_FOUND, STATUS_INVALID_DEVICE_STATE,

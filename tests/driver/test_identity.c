@@ -3,6 +3,7 @@
  * test_identity.c - what disks are called: CM_IOCTL_IDENTIFY, who may name a disk, and what is no name; and the numbers
  * in the names of devices. What the mount manager is then told is in test_mountdev.c.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "rig.h"
@@ -96,6 +97,30 @@ static VOID NoTwoDisksHaveOneIdentity(VOID)
     RigStopServer(&Server);
 }
 
+/* -- without a letter -------------------------------------------------------------------------- */
+
+static VOID ADiskCanBeOpenedByItsNumber(VOID)
+{
+    RIG_SERVER Server = RigStartServer();
+    char Link[64];
+    NTSTATUS Status;
+    SIM_FILE *File;
+    RIG_DISK Disk;
+
+    RigMount(&Server, SIZE_OF_DISK, &Disk);
+    CHECK(strncmp(Disk.Name, CM_DISK_DEVICE_PREFIX, strlen(CM_DISK_DEVICE_PREFIX)) == 0);
+    snprintf(Link, sizeof(Link), "%s%s", CM_DISK_LINK_PREFIX,
+             Disk.Name + strlen(CM_DISK_DEVICE_PREFIX));
+    File = SimOpen(Server.Process, Link, GENERIC_READ, &Status);
+    CHECK_EQ(Status, STATUS_SUCCESS);
+    SimClose(File);
+    Finish(&Server, &Disk);
+    SimWaitForAll();
+    SimSleepMs(50); /* the reaper */
+    CHECK(SimOpen(Server.Process, Link, GENERIC_READ, &Status) == NULL);
+    RigStopServer(&Server);
+}
+
 /* -- numbers ----------------------------------------------------------------------------------- */
 
 static VOID ExpectName(const char *Name)
@@ -143,9 +168,9 @@ static VOID WhatIsNoNumberInTheRegistryIsNone(VOID)
 }
 
 static const RIG_TEST Tests[] = {
-    RIG_TEST(WhatIsNoIdentityIsRefused, 1),         RIG_TEST(OnlyTheServerOfADiskNamesIt, 1),
-    RIG_TEST(NoTwoDisksHaveOneIdentity, 1),         RIG_TEST(NoNameComesTwiceWhileTheSystemRuns, 1),
-    RIG_TEST(WhatIsNoNumberInTheRegistryIsNone, 1),
+    RIG_TEST(WhatIsNoIdentityIsRefused, 1),          RIG_TEST(OnlyTheServerOfADiskNamesIt, 1),
+    RIG_TEST(NoTwoDisksHaveOneIdentity, 1),          RIG_TEST(ADiskCanBeOpenedByItsNumber, 2),
+    RIG_TEST(NoNameComesTwiceWhileTheSystemRuns, 1), RIG_TEST(WhatIsNoNumberInTheRegistryIsNone, 1),
 };
 
 int main(int Count, char **Arguments)

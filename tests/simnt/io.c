@@ -59,24 +59,32 @@ static SYMBOLIC_LINK *FindLinkLocked(const WCHAR *Name)
     return NULL;
 }
 
-/* "\\.\X" is the link "\DosDevices\X". */
-SIM_DEVICE *IoFindDevice(const char *Name, BOOLEAN Deleted)
+static VOID JoinWide(WCHAR Wide[64], const char *Prefix, const char *Name)
 {
-    static const char Prefix[] = "\\DosDevices\\";
-    WCHAR Wide[64] = {0};
-    SYMBOLIC_LINK *Link;
-    SIM_DEVICE *Device;
     char Full[64];
     ULONG Index;
 
-    if (strncmp(Name, "\\\\.\\", 4) == 0)
-        snprintf(Full, sizeof(Full), "%s%s", Prefix, Name + 4);
-    else
-        snprintf(Full, sizeof(Full), "%s", Name);
+    snprintf(Full, sizeof(Full), "%s%s", Prefix, Name);
     for (Index = 0; Full[Index] != '\0'; Index++)
         Wide[Index] = (WCHAR)Full[Index];
+    Wide[Index] = 0;
+}
+
+/* "\\.\X" is the link "\DosDevices\X", or that of all sessions, "\GLOBAL??\X". */
+SIM_DEVICE *IoFindDevice(const char *Name, BOOLEAN Deleted)
+{
+    BOOLEAN IsDos = strncmp(Name, "\\\\.\\", 4) == 0;
+    SYMBOLIC_LINK *Link;
+    SIM_DEVICE *Device;
+    WCHAR Wide[64];
+
+    JoinWide(Wide, IsDos ? "\\DosDevices\\" : "", IsDos ? Name + 4 : Name);
     SimLock();
     Link = FindLinkLocked(Wide);
+    if (Link == NULL && IsDos) {
+        JoinWide(Wide, "\\GLOBAL??\\", Name + 4);
+        Link = FindLinkLocked(Wide);
+    }
     Device = FindDeviceLocked(Link != NULL ? Link->Target : Wide, Deleted);
     if (Device != NULL)
         Device->Pointers++;
@@ -84,6 +92,22 @@ SIM_DEVICE *IoFindDevice(const char *Name, BOOLEAN Deleted)
     if (Device != NULL)
         SIM_ACQUIRE(&Device->Created);
     return Device;
+}
+
+static BOOLEAN BeginsWith(const WCHAR *Name, const char *Prefix)
+{
+    while (*Prefix != '\0')
+        if (*Name++ != (WCHAR)*Prefix++)
+            return FALSE;
+    return TRUE;
+}
+
+/* In another process than the system's, which loads drivers, \DosDevices may be that of a session. Wine has but one. */
+static VOID CheckNameSpace(const WCHAR *Name)
+{
+    if (SimIsWine() ? BeginsWith(Name, "\\GLOBAL??\\")
+                    : BeginsWith(Name, "\\DosDevices\\") && Machine.State == DRIVER_LOADED)
+        SimStop("a link that not everybody will find");
 }
 
 NTSTATUS IoCreateSymbolicLink(PUNICODE_STRING Name, PUNICODE_STRING Target)
@@ -96,6 +120,7 @@ NTSTATUS IoCreateSymbolicLink(PUNICODE_STRING Name, PUNICODE_STRING Target)
         return STATUS_INSUFFICIENT_RESOURCES;
     Link = calloc(1, sizeof(*Link));
     CopyName(Link->Name, Name);
+    CheckNameSpace(Link->Name);
     CopyName(Link->Target, Target);
     StackCapture(&Link->Created);
     SimLock();
