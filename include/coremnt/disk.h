@@ -172,8 +172,8 @@ CM_API int cm_unmount(const char *which, uint32_t flags, uint32_t timeout_ms);
  * @param flags     CM_RESIZE_SHRINK or 0.
  * @param extended  Out: whether the file system on the disk has taken the new space.
  * @return 0, CM_ENOENT (no such disk), CM_EINVAL (an impossible size; smaller without CM_RESIZE_SHRINK), CM_EBUSY (to
- *         become smaller, and in use; or being resized), CM_EROFS, CM_ENOTSUP (the image cannot), CM_ENOSPC,
- *         CM_ETIMEDOUT (the server does not answer), CM_EVERSION and the others as for cm_list().
+ *         become smaller, and in use; being resized; held without a server), CM_EROFS, CM_ENOTSUP (the image cannot),
+ *         CM_ENOSPC, CM_ETIMEDOUT (the server does not answer), CM_EVERSION and the others as for cm_list().
  * Threads: any, also while the same process serves the disk; not an image's callback. Since 0.1.
  */
 CM_API int cm_resize(const char *which, uint64_t size, uint32_t flags, int *extended);

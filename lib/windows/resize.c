@@ -12,6 +12,7 @@
 #include "lib/core/error_internal.h"
 #include "lib/core/os.h"
 #include "lib/windows/control.h"
+#include "lib/windows/health.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/list.h"
 #include "lib/windows/users.h"
@@ -53,6 +54,19 @@ static int check(const struct resize *r, uint32_t flags)
     return 0;
 }
 
+/* The driver would have the call wait for a next server, perhaps until the disk's time is over. */
+static int check_server(const struct resize *r)
+{
+    struct cm_health health;
+
+    if (cm_health_ask(r->control, r->disk.disk_id, &health) != 0 || health.state != CM_HEALTH_HELD)
+        return 0; /* what else is wrong, the driver says */
+    return cm_fail(CM_EBUSY,
+                   "%s has lost its server and is held: nobody could resize its image. Give it one "
+                   "with \"coremnt attach\" first.",
+                   r->name);
+}
+
 static int fail_in_use(const struct resize *r)
 {
     char users[CM_USERS_TEXT_SIZE];
@@ -70,8 +84,22 @@ static int fail_in_use(const struct resize *r)
         r->name, users);
 }
 
+/* The disk's end and the driver's end the call alike; only the driver can still be asked. */
+static int has_gone(const struct resize *r)
+{
+    struct cm_health health;
+
+    return cm_health_ask(r->control, r->disk.disk_id, &health) == ERROR_NOT_FOUND;
+}
+
 static int fail_resize(const struct resize *r, DWORD error)
 {
+    if (cm_control_driver_gone(error) && has_gone(r))
+        return cm_fail(
+            CM_ENOENT,
+            "%s has gone while it was resized: it was unmounted, or its server has ended. "
+            "\"coremnt info\" shows which size its image has.",
+            r->name);
     switch (error) {
     case ERROR_BUSY:
         return fail_in_use(r);
@@ -185,6 +213,8 @@ int cm_resize(const char *which, uint64_t size, uint32_t flags, int *extended)
         cm_list_name(&r.disk, r.name);
         error = check(&r, flags);
     }
+    if (error == 0)
+        error = check_server(&r);
     if (error == 0 && size > r.disk.size)
         error = grow(&r, extended);
     else if (error == 0 && size < r.disk.size)

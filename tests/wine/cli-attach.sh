@@ -140,6 +140,8 @@ refused() {
     expect_failure $in_use 'Z: has had no server for .*held for .*coremnt attach Z:.*--force' \
         coremnt unmount Z:
     expect_equal 'state after a soft unmount' "$(field state)" held
+    expect_failure $in_use 'Z: has lost its server and is held.*coremnt attach' coremnt resize Z: 1G
+    expect_equal 'state after a resize' "$(field state)" held
     expect_success coremnt unmount Z: --force
     expect_success coremnt list --json
     expect_equal 'disks after --force' "$(jq length <out)" 0

@@ -46,6 +46,19 @@ cmp data back || fail 'what lies before the new end has changed'
 expect_success coremnt resize Z: 16M
 expect_match 'the same size' 'already' "$(cat out)"
 
+# The server stops answering, and is killed while it is asked.
+kill -STOP "$server"
+win_background resize cli/coremnt.exe resize Z: 32M
+asked=$win_pid
+sleep 1
+kill -KILL "$server"
+result=0
+win_wait "$asked" 20 || result=$?
+expect_equal "exit code of a resize whose disk goes: $(cat resize.out)" "$result" 3
+expect_match 'what it says' 'Z: has gone while it was resized' "$(cat resize.out)"
+expect_success coremnt unmount Z:
+mount_disk disk.img Z:
+
 # What cannot be.
 expect_failure 2 'SIZE must be a size' coremnt resize Z: much
 expect_failure 2 'no option -5' coremnt resize Z: -5
