@@ -166,16 +166,19 @@ static int fit(struct cm_os_file *file, const char *path, const struct cm_image_
         return cm_os_file_resize(file, *size);
     }
     if (*size == 0)
-        return cm_fail(CM_EINVAL, "%s is empty. Give the size that the disk is to have.", path);
+        return cm_fail(CM_EINVAL,
+                       "%s is empty. Mount it with --size, the size that the disk is to have.",
+                       path);
     if (*size % sector_size == 0)
         return 0;
     if (*size % CM_SECTOR_SIZE_SMALL == 0)
         return cm_fail(CM_EINVAL,
                        "%s has %llu bytes, not whole sectors of %u. Open it with sectors of %u.",
                        path, (unsigned long long)*size, sector_size, CM_SECTOR_SIZE_SMALL);
-    return cm_fail(CM_EINVAL,
-                   "%s has %llu bytes, not whole sectors of %u. Give a larger size to grow it.",
-                   path, (unsigned long long)*size, sector_size);
+    return cm_fail(
+        CM_EINVAL,
+        "%s has %llu bytes, not whole sectors of %u. Mount it with a larger --size to grow it.",
+        path, (unsigned long long)*size, sector_size);
 }
 
 /* How its file is opened, besides for reading or writing. */

@@ -35,7 +35,10 @@ int cm_letter_parse(const char *text, char *letter)
     if (c < 'A' || c > 'Z' ||
         (text[1] != '\0' && strcmp(text + 1, ":") != 0 && strcmp(text + 1, ":\\") != 0 &&
          strcmp(text + 1, ":/") != 0))
-        return cm_fail(CM_EINVAL, "\"%.40s\" is not a drive letter. Give one such as Z:.", text);
+        return cm_fail(CM_EINVAL,
+                       "\"%.40s\" is neither a drive letter, a disk's id nor the path of a folder. "
+                       "\"coremnt list\" shows letters and ids.",
+                       text);
     *letter = c;
     return 0;
 }
