@@ -25,16 +25,22 @@ static void print_json(const char *name, const struct cm_image_info *info,
     out_json_end(&json, '}');
 }
 
-static void print_text(const char *name, const struct cm_image_info *info)
+static void print_size(const char *label, uint64_t bytes)
 {
     char size[OUT_SIZE_TEXT];
 
+    printf("%-13s %s", label, out_size(bytes, size));
+    if (bytes >= 1024)
+        printf(" (%llu bytes)", (unsigned long long)bytes);
+    printf("\n");
+}
+
+static void print_text(const char *name, const struct cm_image_info *info)
+{
     printf("image:        %s\n", name);
     printf("format:       %s\n", info->format);
-    printf("size:         %s (%llu bytes)\n", out_size(info->size, size),
-           (unsigned long long)info->size);
-    printf("allocated:    %s (%llu bytes)\n", out_size(info->allocated, size),
-           (unsigned long long)info->allocated);
+    print_size("size:", info->size);
+    print_size("allocated:", info->allocated);
     printf("sector size:  %u bytes\n", (unsigned)info->sector_size);
 }
 

@@ -174,10 +174,9 @@ const struct cli_verb cmd_mount = {
     .summary = "serve an image as a disk, until Ctrl-C or \"coremnt unmount\"",
     .details =
         "\nWHERE is a letter, Z:; an empty folder of an NTFS disk, C:\\mnt\\data; or \"none\": "
-        "then the disk "
-        "is\nreached as \\\\.\\GLOBALROOT\\Device\\CoreMntDiskN. Without WHERE it is the letter "
-        "that the system remembers "
-        "for\nthe image, or the first free one from D: on.\n\n"
+        "then "
+        "the\ndisk is reached as \\\\.\\CoreMntDiskN. Without WHERE it is the "
+        "letter that\nthe system remembers for the image, or the first free one from D: on.\n\n"
         "  --read-only          nothing can be written\n"
         "  --cached             let Windows cache the image: faster reads, and a disk that can "
         "come "

@@ -65,9 +65,8 @@ const struct cli_verb cmd_resize = {
     .arguments = "WHICH SIZE [--shrink]",
     .summary = "give a mounted disk, and its image, another size",
     .details =
-        "\nWHICH is the disk's letter, folder or id. It may be in use while it grows. NTFS takes "
-        "the new "
-        "space at\nonce; FAT keeps the size that it was formatted with.\n\n"
+        "\nWHICH is the disk's letter, folder or id. It may be in use while it grows. NTFS "
+        "takes the\nnew space at once; FAT keeps the size that it was formatted with.\n\n"
         "  --shrink  a smaller size is meant: what lies beyond it is lost. Shrink the file system\n"
         "            first; the disk must not be in use\n\n"
         "Example: coremnt resize Z: 2G\n",
