@@ -9,6 +9,7 @@
 #include "cli/serving.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/console.h"
@@ -107,9 +108,14 @@ static void print_served(const char *spec, struct cm_image *image, const char *v
 static void serve_disk(const char *spec, struct cm_image *image, struct cm_disk *disk,
                        const char *verb, struct outcome *outcome)
 {
-    const char *name =
-        cm_disk_mount_point(disk)[0] != '\0' ? cm_disk_mount_point(disk) : cm_disk_device(disk);
+    const char *name = cm_disk_mount_point(disk);
+    char link[64];
     int error;
+
+    if (name[0] == '\0') { /* how it is opened without a letter */
+        snprintf(link, sizeof(link), "\\\\.\\%s", strrchr(cm_disk_device(disk), '\\') + 1);
+        name = link;
+    }
 
     console_catch_interrupts();
     print_served(spec, image, verb, name);

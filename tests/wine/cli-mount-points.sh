@@ -22,6 +22,8 @@ id=$(json '.[0].id')
 device=$(json '.[0].device')
 expect_success winio length "\\\\.\\GLOBALROOT$device"
 expect_match 'the length' 4194304 "$(cat out)"
+expect_match 'what the server calls it' 'mounted as ..\.\\CoreMntDisk[0-9]+' "$(cat server.out)"
+expect_success winio length "\\\\.\\${device##*\\}"
 unmount_disk "$id"
 
 # Without the mount manager it is the same here.
