@@ -43,8 +43,9 @@ struct cm_disk {
     struct cm_transport *transport;
     struct cm_server *server;
     uint64_t id;
-    int held;    /* it was mounted with hold_seconds */
-    int managed; /* the mount manager knows it */
+    int held;      /* it was mounted with hold_seconds */
+    int announced; /* the mount manager was told of it, and may know it */
+    int managed;   /* it does; only of a disk that was mounted here */
     char device[CM_DEVICE_NAME_SIZE];
     struct cm_mount_point point;
 };
@@ -130,10 +131,11 @@ static int appear(struct cm_disk *disk, const struct cm_disk_options *options)
 {
     char wanted = disk->point.kind == CM_AT_LETTER ? disk->point.letter : '\0';
 
-    if ((options->flags & CM_DISK_NO_MOUNT_MANAGER) == 0 && cm_mountmgr_is_there())
-        disk->managed =
-            cm_driver_transport_identify(disk->transport, options->image_name, wanted) == 0 &&
-            cm_mountmgr_arrive(disk->device) == 0;
+    if ((options->flags & CM_DISK_NO_MOUNT_MANAGER) == 0 && cm_mountmgr_is_there()) {
+        disk->announced =
+            cm_driver_transport_identify(disk->transport, options->image_name, wanted) == 0;
+        disk->managed = disk->announced && cm_mountmgr_arrive(disk->device) == 0;
+    }
     return cm_mount_point_make(&disk->point, disk->device, disk->managed);
 }
 
@@ -141,7 +143,7 @@ static int appear(struct cm_disk *disk, const struct cm_disk_options *options)
 static void disappear(struct cm_disk *disk)
 {
     cm_mount_point_remove(&disk->point, disk->device);
-    if (disk->managed)
+    if (disk->announced)
         cm_mountmgr_forget(disk->device, FORGET_MS);
 }
 
@@ -255,7 +257,7 @@ static int find_held(const char *which, struct cm_image *image, uint64_t deadlin
  * nothing. */
 static void set_mount_point(struct cm_disk *disk)
 {
-    disk->managed = cm_mountmgr_is_there();
+    disk->announced = cm_mountmgr_is_there();
     cm_mount_point_of(disk->device, &disk->point);
 }
 

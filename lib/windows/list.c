@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/core/os.h"
 #include "lib/windows/announce.h"
 #include "lib/windows/control.h"
 #include "lib/windows/folder.h"
@@ -23,7 +24,7 @@
 
 #define FIRST_ROOM 16u /* disks */
 #define MAX_ROOM 65536u
-#define FORGET_MS 2000u
+#define FORGET_MS 2000u /* all letters together: the mount manager may hang */
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
@@ -266,12 +267,20 @@ int cm_list_has_number(uint32_t number)
     return has;
 }
 
+static uint32_t until_ms(uint64_t deadline_ns)
+{
+    uint64_t now = cm_os_now_ns();
+
+    return now >= deadline_ns ? 0 : (uint32_t)((deadline_ns - now) / 1000000u);
+}
+
 /* The letters are read before the list: a letter comes after its disk, so one that is new meanwhile
  * is not taken for dead. */
 void cm_list_remove_dead_letters(HANDLE control)
 {
     struct cm_list_entry *entries;
     uint32_t numbers[26];
+    uint64_t deadline_ns = cm_os_now_ns() + FORGET_MS * UINT64_C(1000000);
     uint32_t letters = 0;
     uint32_t count;
     uint32_t i;
@@ -288,7 +297,7 @@ void cm_list_remove_dead_letters(HANDLE control)
         if ((letters & (1u << i)) == 0 || is_listed(entries, count, numbers[i]))
             continue;
         cm_device_name(numbers[i], device);
-        cm_mountmgr_forget(device, FORGET_MS);
+        cm_mountmgr_forget(device, until_ms(deadline_ns));
         if (cm_letter_remove((char)('A' + i), device) == 0)
             cm_announce_letter((char)('A' + i), 0, CM_ANNOUNCE_MS);
     }

@@ -79,11 +79,16 @@ static char letter_of(const char *device)
 static int make_letter(struct cm_mount_point *point, const char *device, int managed)
 {
     char wanted = point->kind == CM_AT_LETTER ? point->letter : '\0';
-    char letter = managed ? letter_of(device) : '\0';
+    char letter = '\0';
     int error;
 
-    /* The manager has remembered one from the last time, or taken the one that the disk suggested. */
-    if (letter != '\0' && (wanted == '\0' || wanted == letter)) {
+    /* The manager has remembered one from the last time, or taken the one that the disk suggested; or both. */
+    if (managed && wanted == '\0')
+        letter = letter_of(device);
+    else if (managed && (cm_letters_of(device) & (1u << (wanted - 'A'))) != 0)
+        letter = wanted;
+    if (letter != '\0') {
+        cm_mountmgr_drop_letters(device, letter);
         set_letter(point, letter);
         return 0;
     }

@@ -25,7 +25,7 @@
 #include <coremnt/error.h>
 
 #define MANAGER_NAME L"\\\\.\\MountPointManager"
-#define POINTS_SIZE 4096u
+#define POINTS_SIZE 4096u /* of one name; of all, four times that at first */
 #define MAX_POINTS_SIZE (1024u * 1024u)
 #define DOS_PREFIX L"\\DosDevices\\"
 #define VOLUME_PREFIX L"\\??\\Volume{"
@@ -68,6 +68,28 @@ int cm_mountmgr_is_there(void)
 
 /* -- its list of names ------------------------------------------------------------------------- */
 
+static int lies_within(size_t size, ULONG offset, USHORT length)
+{
+    return length <= size && offset <= size - length;
+}
+
+int cm_mountmgr_answer_fits(const void *answer, size_t size)
+{
+    const MOUNTMGR_MOUNT_POINTS *points = answer;
+    const size_t head = offsetof(MOUNTMGR_MOUNT_POINTS, MountPoints);
+
+    if (size < head || points->NumberOfMountPoints > (size - head) / sizeof(points->MountPoints[0]))
+        return 0;
+    for (ULONG i = 0; i < points->NumberOfMountPoints; i++) {
+        const MOUNTMGR_MOUNT_POINT *point = &points->MountPoints[i];
+
+        if (!lies_within(size, point->SymbolicLinkNameOffset, point->SymbolicLinkNameLength) ||
+            !lies_within(size, point->DeviceNameOffset, point->DeviceNameLength))
+            return 0;
+    }
+    return 1;
+}
+
 /* All names of all devices; free() them. NULL: not to be had. Asked for those of one device, the manager would ask the
  * device, which may be gone. */
 static MOUNTMGR_MOUNT_POINTS *all_points(HANDLE manager)
@@ -77,15 +99,15 @@ static MOUNTMGR_MOUNT_POINTS *all_points(HANDLE manager)
     DWORD size = POINTS_SIZE;
     DWORD error = ERROR_MORE_DATA;
 
-    while (error == ERROR_MORE_DATA && size <= MAX_POINTS_SIZE) {
+    while (error == ERROR_MORE_DATA && size <= MAX_POINTS_SIZE / 4) {
+        size *= 4;
         free(points);
         points = calloc(1, size);
         if (points == NULL)
             return NULL;
         error = call(manager, IOCTL_MOUNTMGR_QUERY_POINTS, &any, sizeof(any), points, size);
-        size *= 4;
     }
-    if (error == 0)
+    if (error == 0 && cm_mountmgr_answer_fits(points, size))
         return points;
     free(points);
     return NULL;

@@ -9,6 +9,7 @@
 #ifndef CM_MOUNTMGR_H
 #define CM_MOUNTMGR_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <wchar.h>
 
@@ -24,6 +25,9 @@ int cm_mountmgr_link(const char *device, char letter);
 
 /* Take the letters away that the disk was given unasked; `keep` stays, '\0': none does. */
 void cm_mountmgr_drop_letters(const char *device, char keep);
+
+/* Whether all that a MOUNTMGR_MOUNT_POINTS tells lies within its buffer. */
+int cm_mountmgr_answer_fits(const void *answer, size_t size);
 
 /* Its volume name as programs use it, \\?\Volume{...}\; 0, or CM_ENOENT: it has none. */
 #define CM_VOLUME_NAME_UNITS 64u
