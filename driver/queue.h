@@ -73,7 +73,7 @@ typedef struct QUEUE {
     BOOLEAN Resizing;
     ULONG64 SizeBefore; /* bytes; meaningless unless Resizing */
     ULONG64
-        OtherSize; /* bytes; what the image may have instead of the disk's size. 0: nothing else */
+    OtherSize; /* bytes; what the image may have instead of the disk's size. 0: nothing else */
     ULONG64 OtherBefore; /* the same as SizeBefore, of OtherSize */
 } QUEUE;
 
