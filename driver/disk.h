@@ -62,8 +62,8 @@ typedef struct DISK {
 } DISK;
 
 /*
- * In bytes. It changes while the disk is mounted, so who looks twice may see two. A request that was checked
- * against a size that is no more is refused by the image. Whole also on x86, whose loads are halves. Hot.
+ * In bytes. It changes while the disk is mounted, so who looks twice may see two. QueueInsert looks at it once
+ * more. Whole also on x86, whose loads are halves. Hot.
  */
 ALWAYS_INLINE ULONG64 DiskSize(const DISK *Disk)
 {

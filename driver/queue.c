@@ -220,6 +220,17 @@ static VOID NTAPI CancelRequest(PDEVICE_OBJECT Device, PIRP Irp)
     DriverLeave();
 }
 
+/* A disk that was made smaller since the request was checked, by who has it open himself. */
+static BOOLEAN StillFitsLocked(const struct DISK *Disk, PIRP Irp)
+{
+    PIO_STACK_LOCATION Stack = IoGetCurrentIrpStackLocation(Irp);
+    ULONG Op = OpOf(Stack);
+
+    return (Op != CM_OP_READ && Op != CM_OP_WRITE) ||
+           (ULONG64)Stack->Parameters.Read.ByteOffset.QuadPart + Stack->Parameters.Read.Length <=
+               DiskSize(Disk);
+}
+
 VOID QueueInsert(struct DISK *Disk, PIRP Irp)
 {
     QUEUE *Queue = &Disk->Queue;
@@ -239,6 +250,8 @@ VOID QueueInsert(struct DISK *Disk, PIRP Irp)
     IoSetCancelRoutine(Irp, CancelRequest);
     if (!Queue->Open) {
         QueueAbortLocked(Queue, Irp, STATUS_NO_SUCH_DEVICE, &Done);
+    } else if (!StillFitsLocked(Disk, Irp)) {
+        QueueAbortLocked(Queue, Irp, STATUS_INVALID_PARAMETER, &Done);
     } else if (Irp->Cancel && IoSetCancelRoutine(Irp, NULL) != NULL) {
         /* Cancelled before the routine was set: nobody will call it. */
         Request->Flags |= REQUEST_CANCEL_RAN;

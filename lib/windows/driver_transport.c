@@ -310,6 +310,7 @@ static int complete(struct driver_transport *t, int error, const struct cm_versi
 static int mount_disk(struct driver_transport *t, const struct cm_mount *mount,
                       const struct cm_version *version, struct cm_mounted *mounted)
 {
+    struct cm_mount asked = *mount;
     DWORD bytes;
     DWORD result;
     int error;
@@ -319,7 +320,10 @@ static int mount_disk(struct driver_transport *t, const struct cm_mount *mount,
         if (error != 0)
             return error;
     }
-    result = cm_control_call(t->control, CM_IOCTL_MOUNT, mount, sizeof(*mount), mounted,
+    /* What an older driver does not know it refuses; and nobody has asked for this one. */
+    if ((version->features & CM_FEATURE_VOLUME) == 0)
+        asked.flags &= ~CM_MOUNT_RESIZE;
+    result = cm_control_call(t->control, CM_IOCTL_MOUNT, &asked, sizeof(asked), mounted,
                              sizeof(*mounted), &bytes);
     if (result != 0)
         return cm_control_fail(result, "mount the disk");

@@ -662,6 +662,74 @@ static VOID CuttingAsAFileSystemComesAndGoesDoesNoHarm(VOID)
     free(Image);
 }
 
+/* -- who has it open and cuts it ---------------------------------------------------------------- */
+
+typedef struct STRICT_SERVICE {
+    RIG_DISK *Disk;
+    PUCHAR Image;
+    ULONG64 Size; /* that the image has */
+} STRICT_SERVICE;
+
+/* As RigServe, but the image ends where it was cut. */
+static VOID ServeStrictly(PVOID Context)
+{
+    STRICT_SERVICE *Service = Context;
+    RIG_EXCHANGE *Exchange = calloc(1, sizeof(*Exchange));
+    ULONG Index, Replies = 0;
+
+    while (NT_SUCCESS(RigExchange(Service->Disk, Exchange, Replies, 0, RIG_BATCH))) {
+        Replies = Exchange->Out.Head.request_count;
+        for (Index = 0; Index < Replies; Index++) {
+            const struct cm_request *Request = &Exchange->Out.Requests[Index];
+
+            if (Request->op == CM_OP_RESIZE)
+                Service->Size = Request->offset;
+            else
+                CHECK(Request->offset + Request->length <= Service->Size);
+            Exchange->In.Replies[Index] = RigPerform(Service->Disk, Request, Service->Image);
+        }
+    }
+    free(Exchange);
+}
+
+static VOID RunOwner(PVOID Context)
+{
+    RACER *Racer = Context;
+    ULONG Round;
+
+    for (Round = 0; Round < Racer->Rounds; Round++) {
+        struct cm_resize In = {.disk_id = Racer->Scene->Disk.Id,
+                               .size = Round % 2 == 0 ? LARGER : BEFORE,
+                               .own_handles = 1};
+        NTSTATUS Status =
+            RigIoctl(Racer->Scene->Server.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0, NULL);
+
+        CHECK(Status == STATUS_SUCCESS || Status == STATUS_DEVICE_BUSY);
+    }
+}
+
+static VOID NothingIsLetToWhatWasCutOff(VOID)
+{
+    SCENE Scene;
+    RACER Racer = {&Scene, 20 * RigScale()};
+    PUCHAR Image = calloc(1, LARGER);
+    STRICT_SERVICE Service = {.Disk = &Scene.Disk, .Image = Image, .Size = BEFORE};
+    SIM_THREAD *Threads[3];
+
+    Begin(&Scene);
+    Threads[0] = SimSpawn("server", ServeStrictly, &Service);
+    Threads[1] = SimSpawn("owner", RunOwner, &Racer);
+    Threads[2] = SimSpawn("reader", RunReader, &Racer);
+    SimJoin(Threads[1]);
+    SimJoin(Threads[2]);
+    CHECK_EQ(RigUnmount(Scene.Server.Control, Scene.Disk.Id, CM_UNMOUNT_FORCE), STATUS_SUCCESS);
+    SimJoin(Threads[0]);
+    RigForget(&Scene.Disk);
+    SimEndProcess(Scene.Client);
+    RigStopServer(&Scene.Server);
+    free(Image);
+}
+
 static const RIG_TEST Tests[] = {
     RIG_TEST(ALargerSizeCountsOnceTheServerHasIt, 1),
     RIG_TEST(WhatIsNewCanBeRead, 1),
@@ -683,6 +751,7 @@ static const RIG_TEST Tests[] = {
     RIG_TEST(TheNextServerComesWithEitherSize, 2),
     RIG_TEST(WhatOneServerMayHaveCutTheNextDoesNotBringBack, 2),
     RIG_TEST(ResizingAndReadingAtOnceDoNoHarm, 4),
+    RIG_TEST(NothingIsLetToWhatWasCutOff, 20),
     RIG_TEST_ON("nt", 0, CuttingAsAFileSystemComesAndGoesDoesNoHarm, 4),
 };
 
