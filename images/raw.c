@@ -90,9 +90,17 @@ static int raw_trim(void *context, uint64_t offset, uint64_t length)
 static int raw_resize(void *context, uint64_t size)
 {
     struct raw *raw = context;
-    int error = cm_aligned_resize(raw->aligned, size);
+    uint64_t before;
+    int error = cm_os_file_size(raw->file, &before);
 
-    return error != 0 ? error : cm_os_file_flush(raw->file);
+    if (error == 0)
+        error = cm_aligned_resize(raw->aligned, size);
+    if (error != 0)
+        return error;
+    error = cm_os_file_flush(raw->file);
+    if (error != 0)
+        (void)cm_aligned_resize(raw->aligned, before); /* what was cut off is zeros now */
+    return error;
 }
 
 static int raw_info(void *context, struct cm_image_info *info)
