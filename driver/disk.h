@@ -124,7 +124,7 @@ NTSTATUS DiskAttach(struct SERVER *Server, const struct cm_attach *Attach,
 NTSTATUS DiskSetIdentity(DISK *Disk, const DISK_IDENTITY *Identity) MUST_CHECK;
 VOID DiskGetIdentity(DISK *Disk, DISK_IDENTITY *Identity);
 
-/* The machine is being switched off: whoever waits for this disk must not wait for long. IRQL: <= DISPATCH,
+/* The machine is being switched off: whoever waits for this disk must not wait for long. Referenced. IRQL: <= DISPATCH,
  * no lock held. */
 VOID DiskPowerOff(DISK *Disk);
 

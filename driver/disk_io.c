@@ -78,8 +78,15 @@ NTSTATUS DiskIoFlush(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
  * on the disk, which has written everything by then. The last chance to flush. */
 NTSTATUS DiskIoShutdown(PDEVICE_OBJECT Device, PIRP Irp, PIO_STACK_LOCATION Stack)
 {
-    DiskPowerOff(Device->DeviceExtension);
-    return DiskIoFlush(Device, Irp, Stack);
+    DISK *Disk = Device->DeviceExtension;
+    NTSTATUS Status;
+
+    if (!DiskTryReference(Disk)) /* what DiskPowerOff looks at may be gone */
+        return STATUS_NO_SUCH_DEVICE;
+    DiskPowerOff(Disk);
+    Status = DiskIoFlush(Device, Irp, Stack);
+    DiskDereference(Disk);
+    return Status;
 }
 
 /* Whether an open is for data. Others, for attributes only, come at any time from the shell and the

@@ -162,6 +162,7 @@ typedef struct DISK_MODEL {
     BOOLEAN Muddled;      /* a server may have been given what it took for an earlier epoch's */
     BOOLEAN Lost;         /* something has begun that loses its server */
     ULONG64 LostAtUs;
+    BOOLEAN PoweringOff;         /* it has been told that the machine is switched off */
     ULONG ErrorsSent;            /* by status: bits */
     ATTACHMENT *Attachment;      /* the latest */
     ULONG Image[MODELLED_UNITS]; /* the stamps of what an honest server has stored */

@@ -153,12 +153,24 @@ static ULONG ErrorOf(NTSTATUS Status)
 
 static BOOLEAN HoldIsOver(const DISK_MODEL *Disk)
 {
+    if (Disk->Lost && Disk->PoweringOff)
+        return TRUE;
     return Disk->Lost && ModelNowUs() - Disk->LostAtUs >= (ULONG64)Disk->HoldSeconds * 1000 * 1000;
 }
 
 BOOLEAN ModelMayBeGone(const DISK_MODEL *Disk)
 {
     return Disk->Gone || Disk->Unmounting != 0 || Program.Stopping || HoldIsOver(Disk);
+}
+
+/* Seconds; 0: none. */
+static ULONG TimeLimit(const DISK_MODEL *Disk)
+{
+    const ULONG PowerOff = 10;
+
+    if (Disk->PoweringOff && (Disk->TimeoutSeconds == 0 || Disk->TimeoutSeconds > PowerOff))
+        return PowerOff;
+    return Disk->TimeoutSeconds;
 }
 
 static BOOLEAN MayFail(const IO *Io, NTSTATUS Status)
@@ -173,8 +185,8 @@ static BOOLEAN MayFail(const IO *Io, NTSTATUS Status)
     case STATUS_CANCELLED:
         return Io->CancelAsked;
     case STATUS_IO_TIMEOUT:
-        return Disk->TimeoutSeconds != 0 &&
-               ModelNowUs() - Client->SinceUs >= (ULONG64)Disk->TimeoutSeconds * 1000 * 1000;
+        return TimeLimit(Disk) != 0 &&
+               ModelNowUs() - Client->SinceUs >= (ULONG64)TimeLimit(Disk) * 1000 * 1000;
     case STATUS_NO_SUCH_DEVICE:
         return !Client->HadArena || ModelMayBeGone(Disk);
     case STATUS_FILE_DELETED:

@@ -158,7 +158,7 @@ VOID ProgramLose(ATTACHMENT *Attachment)
     Attachment->MayBeLost = TRUE;
     if (Disk->Attachment != Attachment)
         return;
-    if (Disk->HoldSeconds == 0 || !Disk->Served)
+    if (Disk->HoldSeconds == 0 || !Disk->Served || Disk->PoweringOff)
         Disk->Gone = TRUE;
     Disk->Lost = TRUE;
     Disk->LostAtUs = ModelNowUs();
@@ -322,7 +322,7 @@ static VOID AskHealth(SIM_FILE *Control, const DISK_MODEL *Disk)
     CHECK_EQ(Health.hold_seconds, Disk->HoldSeconds);
     CHECK_EQ(Health.timeout_seconds, Disk->TimeoutSeconds);
     CHECK(Health.hold_left_ms <= Disk->HoldSeconds * 1000);
-    CHECK(Health.timed_out == 0 || Disk->TimeoutSeconds != 0);
+    CHECK(Health.timed_out == 0 || Disk->TimeoutSeconds != 0 || Disk->PoweringOff);
     CHECK(Health.attaches == 0 || Disk->HoldSeconds != 0);
     CHECK(Health.handed_out_again == 0 || Disk->HoldSeconds != 0);
 }
@@ -496,6 +496,7 @@ VOID OpFlush(const OP *Op)
         return;
     Io->Client.Op = CM_OP_FLUSH;
     Io->Client.MayWork = TRUE;
+    Io->Disk->PoweringOff |= Request.Major == IRP_MJ_SHUTDOWN;
     Send(Io, File, &Request, Op->A & ~RAW_DISPATCH);
 }
 

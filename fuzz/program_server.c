@@ -260,7 +260,8 @@ static VOID Succeeded(EXCHANGE *Exchange)
     ULONG Count = Exchange->Out.Head.request_count, Index;
 
     CHECK(!Exchange->HasBad && !Exchange->Malformed && !Exchange->Foreign);
-    CHECK(!Exchange->HasOdd || Disk->AnyCancelled || Disk->TimeoutSeconds != 0);
+    CHECK(!Exchange->HasOdd || Disk->AnyCancelled || Disk->TimeoutSeconds != 0 ||
+          Disk->PoweringOff);
     CHECK(Count <= Exchange->Room);
     CHECK_EQ(Exchange->Out.Head.reserved, 0);
     for (Index = 0; Index < Count; Index++)

@@ -155,6 +155,26 @@ static VOID ADiskThatLosesItsServerNowIsNotHeld(VOID)
     RigStopServer(&Other);
 }
 
+/* A file keeps the device of a disk that has gone; of the rest nothing is left. */
+static VOID ADiskThatHasGoneIsNotTouched(VOID)
+{
+    RIG_SERVER Server = RigStartServer();
+    SIM_PROCESS *System = SimCreateProcess(TRUE);
+    SIM_REQUEST Request = {.Major = IRP_MJ_SHUTDOWN, .NoFile = TRUE};
+    SIM_FILE *File;
+    RIG_DISK Disk;
+
+    RigMount(&Server, SIZE_OF_DISK, &Disk);
+    File = RigOpenDisk(System, &Disk);
+    CHECK_EQ(RigUnmount(Server.Control, Disk.Id, CM_UNMOUNT_FORCE), STATUS_SUCCESS);
+    RigForget(&Disk);
+    SimSleepMs(1000); /* the reaper has been there */
+    CHECK_EQ(SimFinish(SimSend(File, &Request), NULL), STATUS_NO_SUCH_DEVICE);
+    SimClose(File);
+    SimEndProcess(System);
+    RigStopServer(&Server);
+}
+
 static VOID AReadOnlyDiskHasNothingToFlush(VOID)
 {
     RIG_SERVER Server = RigStartServer();
@@ -181,6 +201,7 @@ static const RIG_TEST Tests[] = {
     RIG_TEST_ON("nt", 0, AShorterTimeOutStays, 1),
     RIG_TEST_ON("nt", 0, AHeldDiskGoesAtOnce, 2),
     RIG_TEST_ON("nt", 0, ADiskThatLosesItsServerNowIsNotHeld, 2),
+    RIG_TEST_ON("nt", 0, ADiskThatHasGoneIsNotTouched, 2),
     RIG_TEST_ON("nt", 0, AReadOnlyDiskHasNothingToFlush, 1),
 };
 
