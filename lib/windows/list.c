@@ -234,8 +234,8 @@ int cm_list_fail_size(const struct cm_list_entry *entry, uint64_t size)
 
     cm_list_name(entry, name);
     return cm_fail(CM_EINVAL,
-                   "this cannot be the image of %s: it has %llu bytes and the disk has %llu. Give "
-                   "the image that was mounted.",
+                   "this cannot be the image of %s, for it has %llu bytes and the disk has %llu. "
+                   "Give the image that was mounted, and --partition if it was one of its.",
                    name, (unsigned long long)size, (unsigned long long)entry->size);
 }
 
