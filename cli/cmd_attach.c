@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/partition.h"
 #include "cli/serving.h"
+#include "lib/core/image_name.h"
 #include "lib/core/os.h"
 
 #include <coremnt/disk.h>
@@ -33,8 +34,14 @@ static size_t utf16_units(const char *text)
     return units;
 }
 
-/* The image as it was called at the mount. One that fills the driver's room may have been longer;
- * what is cut never ends within a character, which is why there may be a unit to spare. */
+/* A name that fills the driver's room may have been longer; what is cut never ends within a character, which is why there
+ * may be a unit to spare. */
+static int is_cut(const struct cm_disk_info *disk)
+{
+    return utf16_units(disk->image_name) >= CM_IMAGE_NAME_UNITS - 2;
+}
+
+/* The image as it was called at the mount. */
 static int spec_of(const struct cm_disk_info *disk, const char *which, const char **spec)
 {
     *spec = disk->image_name;
@@ -43,7 +50,7 @@ static int spec_of(const struct cm_disk_info *disk, const char *which, const cha
             CM_EINVAL,
             "the driver does not know the image of %s. Name it: coremnt attach %s IMAGE.", which,
             which);
-    if (utf16_units(disk->image_name) >= CM_IMAGE_NAME_UNITS - 2)
+    if (is_cut(disk))
         return cm_fail(CM_EINVAL,
                        "the name of the image of %s is too long for the driver, which has only its "
                        "beginning. Name it: coremnt attach %s IMAGE.",
@@ -87,7 +94,23 @@ struct opening {
     uint32_t partition; /* 0: the whole image */
 };
 
-static int attach(const char *which, const char *spec, const struct opening *opening,
+/* Another partition may have the same size, and would be taken for the disk by all that looks at it. */
+static int choose_partition(const char *which, struct cm_disk_info *info, uint32_t *partition)
+{
+    uint32_t recorded = cm_image_name_split(info->image_name);
+
+    if (*partition == 0)
+        *partition = recorded;
+    if (*partition == recorded || info->image_name[0] == '\0' || is_cut(info))
+        return 0;
+    if (recorded == 0)
+        return cm_fail(CM_EINVAL, "%s is a whole image, not a partition. Leave --partition out.",
+                       which);
+    return cm_fail(CM_EINVAL, "%s is partition %u of its image, not %u.", which, (unsigned)recorded,
+                   (unsigned)*partition);
+}
+
+static int attach(const char *which, const char *spec, struct opening *opening,
                   const struct cm_disk_options *options)
 {
     int named = spec != NULL;
@@ -98,6 +121,8 @@ static int attach(const char *which, const char *spec, const struct opening *ope
 
     if (error == 0)
         error = cm_get_disk_info(which, &info);
+    if (error == 0)
+        error = choose_partition(which, &info, &opening->partition);
     if (error == 0 && !named)
         error = spec_of(&info, which, &spec);
     if (error != 0)

@@ -11,6 +11,7 @@
 #include "cli/partition.h"
 #include "cli/serving.h"
 #include "lib/core/image_internal.h"
+#include "lib/core/image_name.h"
 
 #include <coremnt/disk.h>
 
@@ -43,6 +44,7 @@ static int open_image(const struct request *request, struct cm_image **image)
 static int refuse_held(const struct request *request, const char *full)
 {
     struct cm_disk_info *disks;
+    char image[FULL_SPEC_SIZE];
     struct cm_health health;
     char id[24];
     uint32_t count;
@@ -51,13 +53,16 @@ static int refuse_held(const struct request *request, const char *full)
 
     if (cm_list(&disks, &count) != 0)
         return 0; /* the mount will say why */
+    snprintf(image, sizeof(image), "%s", full);
+    cm_image_name_split(image);
     for (i = 0; i < count && error == 0; i++) {
         const char *name = disks[i].mount_point;
 
         snprintf(id, sizeof(id), "%llu", (unsigned long long)disks[i].id);
         if (name[0] == '\0')
             name = id;
-        if (strcasecmp(disks[i].image_name, full) != 0 || cm_get_health(id, &health) != 0 ||
+        cm_image_name_split(disks[i].image_name);
+        if (strcasecmp(disks[i].image_name, image) != 0 || cm_get_health(id, &health) != 0 ||
             health.state != CM_HEALTH_HELD ||
             (disks[i].read_only && (request->open.flags & CM_OPEN_READ_ONLY) != 0))
             continue;
@@ -83,6 +88,8 @@ static int run_request(struct request *request)
         return cli_fail(error);
     if (cm_image_full_spec(request->spec, full, sizeof(full)) == 0)
         request->mount.image_name = full;
+    if (request->mount.image_name == full)
+        cm_image_name_add(full, sizeof(full), request->partition);
     error = refuse_held(request, request->mount.image_name);
     if (error == 0)
         error = cm_disk_mount(image, &request->mount, &disk);
@@ -158,6 +165,8 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     result = cli_arguments(verb, argc, argv, 1, 2, &arguments, &count);
     if (result != CLI_OK)
         return result;
+    if (request.partition != 0 && request.open.size != 0)
+        return cli_usage(verb, "--size is of an image, and a partition keeps its size");
     request.spec = arguments[0];
     request.mount.image_name = arguments[0];
     request.mount.mount_point = count == 2 ? arguments[1] : NULL;

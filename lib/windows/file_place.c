@@ -22,6 +22,7 @@
 #include <winternl.h>
 
 #include "lib/core/error_internal.h"
+#include "lib/core/image_name.h"
 #include "lib/windows/letter.h"
 #include "lib/windows/reparse.h"
 #include "lib/windows/wide.h"
@@ -188,6 +189,7 @@ static int step(struct search *search)
     if (follow_link(search, rest))
         return 1;
     /* It lies on that disk, which is served by another process: from where? */
+    cm_image_name_split(disk.image_name);
     image = strncmp(disk.image_name, "raw:", 4) == 0 ? disk.image_name + 4 : disk.image_name;
     if (((image[0] | 0x20) < 'a' || (image[0] | 0x20) > 'z') || image[1] != ':')
         return 0;

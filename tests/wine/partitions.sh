@@ -46,14 +46,14 @@ one_partition() {
     cmp "$image" expected.img || fail "$image is not what was written"
 }
 
-# Held and taken over: the driver keeps the image's name, the person says which partition.
+# Held and taken over: the name that the driver keeps says which partition it is, and another one is refused.
 taken_over() {
     mount_disk gpt.img Z: --partition 2 --hold 60
     kill -KILL "$server"
     wait "$server" 2>/dev/null || true
-    expect_failure $usage 'cannot be the image' coremnt attach Z:
-    expect_failure $not_found 'no partition 9\. There are: 1' coremnt attach Z: --partition 9
-    win_background server cli/coremnt.exe attach Z: --partition 2
+    expect_failure $usage 'is partition 2 of its image, not 1' coremnt attach Z: --partition 1
+    expect_failure $usage 'is partition 2 of its image, not 9' coremnt attach Z: gpt.img --partition 9
+    win_background server cli/coremnt.exe attach Z:
     server=$win_pid
     win_expect server 'is attached to'
     expect_output 'length after attach' $((length * mib)) winio length '\\.\Z:'
