@@ -13,11 +13,11 @@
 #define HOLD_MS 6000u
 #define BOUND_MS 30000u
 #define PAUSE_MS 100u
-#define LONG_PAUSE_MS 4000u /* longer than a disk without a server keeps its file system */
+#define LONG_PAUSE_MS 15000u /* longer than a disk without a server keeps its file system */
 
-static void start_holder(struct process *holder, unsigned pause_ms)
+static void start_holder(struct process *holder, unsigned hold_ms, unsigned pause_ms)
 {
-    process_start(holder, NULL, "guest hold %s\\held.bin %u %u", letter_1, HOLD_MS, pause_ms);
+    process_start(holder, NULL, "guest hold %s\\held.bin %u %u", letter_1, hold_ms, pause_ms);
     process_expect(holder, "holding", 10000);
 }
 
@@ -68,7 +68,7 @@ void step_in_use(void)
     struct disk disk;
 
     mount_with_file(&disk, "");
-    start_holder(&holder, PAUSE_MS);
+    start_holder(&holder, HOLD_MS, PAUSE_MS);
     run_refused(4, "in use", "coremnt unmount %s --timeout 1", letter_1);
     if (end_of_holder(&holder) != 0)
         fail("the refused unmount has disturbed the program that uses the disk");
@@ -82,7 +82,7 @@ void step_forced(void)
     struct disk disk;
 
     mount_with_file(&disk, "");
-    start_holder(&holder, PAUSE_MS);
+    start_holder(&holder, HOLD_MS, PAUSE_MS);
     run_ok(60, "coremnt unmount %s --force", letter_1);
     disk_expect_end(&disk);
     expect_no_drive(letter_1);
@@ -102,7 +102,10 @@ void step_server_killed(void)
     DWORD begin;
 
     mount_with_file(&disk, "");
-    start_holder(&holder, is_reactos() ? LONG_PAUSE_MS : PAUSE_MS);
+    if (is_reactos())
+        start_holder(&holder, LONG_PAUSE_MS + HOLD_MS, LONG_PAUSE_MS);
+    else
+        start_holder(&holder, HOLD_MS, PAUSE_MS);
     if (is_reactos()) {
         note("nothing is written while the server dies: ReactOS would keep the disk for ever");
         Sleep(1000); /* the first write has been flushed */
