@@ -61,6 +61,7 @@ taken_over() {
 }
 
 mistakes() {
+    expect_failure $usage 'keeps its size' coremnt mount gpt.img Z: --partition 2 --size 100M
     expect_failure $not_found 'no partition 4\. There are: 1 .*, 2 .*, 5' \
         coremnt mount mbr.img Z: --partition 4
     expect_failure $usage 'extended' coremnt mount mbr.img Z: --partition 3
