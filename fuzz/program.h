@@ -245,9 +245,9 @@ typedef struct PROGRAM {
     CHANGE Changes[MAX_CHANGES];
     ULONG DiskCount, AttachmentCount, PastCount, ChangeCount, Regions;
     ULONG Mounting, Attaching, OpeningFiles; /* under way */
-    ULONG MountsTried;                       /* since the driver was started */
-    ULONG64 When;                            /* counts what happens */
-    BOOLEAN Stopping;                        /* the driver is being stopped, or has been */
+    ULONG MountsTried; /* the numbers of disks go on when the driver is started again */
+    ULONG64 When;      /* counts what happens */
+    BOOLEAN Stopping;  /* the driver is being stopped, or has been */
 } PROGRAM;
 
 extern PROGRAM Program;

@@ -140,7 +140,7 @@ VOID OpMount(const OP *Op)
     }
     CHECK(IsGood);
     CHECK_EQ(Mounted.reserved, 0);
-    CHECK(Mounted.number < Program.MountsTried); /* a start begins with fresh variables */
+    CHECK(Mounted.number < Program.MountsTried);
     CHECK_EQ(Mounted.arena_size, (ULONG64)Mount.queue_depth * Mount.slot_size);
     Disk = NewDisk(&Mount, &Mounted);
     if (Server->Process == Process && Server->Control != NULL)
@@ -621,7 +621,6 @@ VOID OpStart(const OP *Op)
     SimSleepMs(200); /* what tells the ids of disks apart from those of before goes by such steps */
     CHECK_EQ(SimLoadDriver(), STATUS_SUCCESS);
     Program.Stopping = FALSE;
-    Program.MountsTried = 0;
 }
 
 VOID OpFileSystem(const OP *Op)
