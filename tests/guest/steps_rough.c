@@ -13,7 +13,8 @@
 #define HOLD_MS 6000u
 #define BOUND_MS 30000u
 #define PAUSE_MS 100u
-#define LONG_PAUSE_MS 15000u /* longer than a disk without a server keeps its file system */
+#define LONG_PAUSE_MS 20000u /* longer than a disk without a server keeps its file system */
+#define SETTLE_MS 10000u     /* the lazy writer has written what there is */
 
 static void start_holder(struct process *holder, unsigned hold_ms, unsigned pause_ms)
 {
@@ -103,12 +104,12 @@ void step_server_killed(void)
 
     mount_with_file(&disk, "");
     if (is_reactos())
-        start_holder(&holder, LONG_PAUSE_MS + HOLD_MS, LONG_PAUSE_MS);
+        start_holder(&holder, LONG_PAUSE_MS + 1000u, LONG_PAUSE_MS);
     else
         start_holder(&holder, HOLD_MS, PAUSE_MS);
     if (is_reactos()) {
         note("nothing is written while the server dies: ReactOS would keep the disk for ever");
-        Sleep(1000); /* the first write has been flushed */
+        Sleep(SETTLE_MS);
     }
     process_kill(&disk.server);
     begin = GetTickCount();
