@@ -7,7 +7,14 @@
 
 #define SIZE_OF_DISK (64ull * KIB)
 
-static VOID TheImageIsFlushed(VOID)
+static VOID MountServed(const RIG_SERVER *Server, const struct cm_mount *Mount, RIG_DISK *Disk)
+{
+    CHECK_EQ(RigMountOnly(Server->Control, Mount, Disk), STATUS_SUCCESS);
+    CHECK_EQ(RigGiveArena(Disk), STATUS_SUCCESS);
+}
+
+/* The server is asked to flush, and answers so; the system hears this. */
+static VOID SwitchOffWith(ULONG Answer, NTSTATUS Expected)
 {
     RIG_SERVER Server = RigStartServer();
     struct cm_request Request;
@@ -21,32 +28,22 @@ static VOID TheImageIsFlushed(VOID)
     CHECK(Io != NULL);
     CHECK_EQ(RigFetch(&Disk, &Request, 1), 1);
     CHECK_EQ(Request.op, CM_OP_FLUSH);
-    CHECK_EQ(RigReply(&Disk, Request.tag, CM_STATUS_OK, 0), STATUS_SUCCESS);
-    CHECK_EQ(SimFinish(Io, NULL), STATUS_SUCCESS);
+    CHECK_EQ(RigReply(&Disk, Request.tag, Answer, 0), STATUS_SUCCESS);
+    CHECK_EQ(SimFinish(Io, NULL), Expected);
     SimClose(File);
     CHECK_EQ(RigUnmount(Server.Control, Disk.Id, 0), STATUS_SUCCESS);
     RigForget(&Disk);
     RigStopServer(&Server);
 }
 
+static VOID TheImageIsFlushed(VOID)
+{
+    SwitchOffWith(CM_STATUS_OK, STATUS_SUCCESS);
+}
+
 static VOID AFailedFlushIsTold(VOID)
 {
-    RIG_SERVER Server = RigStartServer();
-    struct cm_request Request;
-    RIG_DISK Disk;
-    SIM_FILE *File;
-    SIM_IO *Io;
-
-    RigMount(&Server, SIZE_OF_DISK, &Disk);
-    File = RigOpenDisk(Server.Process, &Disk);
-    Io = SimSwitchOff(File);
-    CHECK_EQ(RigFetch(&Disk, &Request, 1), 1);
-    CHECK_EQ(RigReply(&Disk, Request.tag, CM_STATUS_NO_SPACE, 0), STATUS_SUCCESS);
-    CHECK_EQ(SimFinish(Io, NULL), STATUS_DISK_FULL);
-    SimClose(File);
-    CHECK_EQ(RigUnmount(Server.Control, Disk.Id, 0), STATUS_SUCCESS);
-    RigForget(&Disk);
-    RigStopServer(&Server);
+    SwitchOffWith(CM_STATUS_NO_SPACE, STATUS_DISK_FULL);
 }
 
 /* Serial only: time is simulated there, and this takes much of it. */
@@ -89,8 +86,7 @@ static VOID AShorterTimeOutStays(VOID)
 
     RigMountDefaults(&Mount, SIZE_OF_DISK);
     Mount.timeout_seconds = 2;
-    CHECK_EQ(RigMountOnly(Server.Control, &Mount, &Disk), STATUS_SUCCESS);
-    CHECK_EQ(RigGiveArena(&Disk), STATUS_SUCCESS);
+    MountServed(&Server, &Mount, &Disk);
     File = RigOpenDisk(Server.Process, &Disk);
     Off = SimSwitchOff(File);
     SimSleepMs(3 * 1000);
@@ -114,8 +110,7 @@ static VOID AHeldDiskGoesAtOnce(VOID)
 
     RigMountDefaults(&Mount, SIZE_OF_DISK);
     Mount.hold_seconds = 3600;
-    CHECK_EQ(RigMountOnly(Server.Control, &Mount, &Disk), STATUS_SUCCESS);
-    CHECK_EQ(RigGiveArena(&Disk), STATUS_SUCCESS);
+    MountServed(&Server, &Mount, &Disk);
     File = RigOpenDisk(System, &Disk);
     RigKillServer(&Server);
     RigForget(&Disk);
@@ -140,8 +135,7 @@ static VOID ADiskThatLosesItsServerNowIsNotHeld(VOID)
 
     RigMountDefaults(&Mount, SIZE_OF_DISK);
     Mount.hold_seconds = 3600;
-    CHECK_EQ(RigMountOnly(Server.Control, &Mount, &Disk), STATUS_SUCCESS);
-    CHECK_EQ(RigGiveArena(&Disk), STATUS_SUCCESS);
+    MountServed(&Server, &Mount, &Disk);
     Id = Disk.Id;
     File = RigOpenDisk(System, &Disk);
     Off = SimSwitchOff(File);
@@ -184,8 +178,7 @@ static VOID AReadOnlyDiskHasNothingToFlush(VOID)
 
     RigMountDefaults(&Mount, SIZE_OF_DISK);
     Mount.flags |= CM_MOUNT_READ_ONLY;
-    CHECK_EQ(RigMountOnly(Server.Control, &Mount, &Disk), STATUS_SUCCESS);
-    CHECK_EQ(RigGiveArena(&Disk), STATUS_SUCCESS);
+    MountServed(&Server, &Mount, &Disk);
     File = RigOpenDisk(Server.Process, &Disk);
     CHECK_EQ(SimFinish(SimSwitchOff(File), NULL), STATUS_SUCCESS);
     SimClose(File);

@@ -391,28 +391,57 @@ static VOID AServerThatDiesWithItEndsIt(VOID)
     RigStopServer(&Other);
 }
 
+/* -- held disks -------------------------------------------------------------------------------- */
+
+/* A disk that will be held; another handle, of who is to be its next server, has asked for a size, and the server
+ * has been given that. */
+static SIM_IO *BeginHeld(SCENE *Scene, RIG_SERVER *Other, struct cm_resize *In, ULONG64 Size)
+{
+    struct cm_mount Mount;
+    SIM_IO *Io;
+
+    *Other = RigStartServer();
+    MountToResize(&Mount);
+    Mount.hold_seconds = 600;
+    BeginWith(Scene, &Mount);
+    *In = (struct cm_resize){.disk_id = Scene->Disk.Id, .size = Size};
+    Io = SimIoctl(Other->Control, CM_IOCTL_RESIZE, In, sizeof(*In), NULL, 0);
+    FetchResize(Scene, Size);
+    return Io;
+}
+
+static VOID LoseServer(SCENE *Scene)
+{
+    RigKillServer(&Scene->Server);
+    RigForget(&Scene->Disk);
+}
+
+static VOID GiveUp(SIM_IO *Io)
+{
+    SimCancel(Io);
+    CHECK_EQ(SimFinish(Io, NULL), STATUS_CANCELLED);
+}
+
+/* The next server comes, with an image of this size. */
+static VOID TakeOver(SCENE *Scene, const RIG_SERVER *Other, ULONG64 Id, ULONG64 Size)
+{
+    CHECK_EQ(RigAttach(Other->Control, Id, Size, &Scene->Disk), STATUS_SUCCESS);
+    Scene->Server = *Other;
+}
+
 /* Held, it is asked of the next server, who may find it done. Given up meanwhile, the smaller of both sizes
  * is safe whatever the lost server did. */
 static VOID AHeldDiskIsResizedByItsNextServer(VOID)
 {
-    RIG_SERVER Other = RigStartServer();
-    struct cm_resize In = {.size = LARGER};
     struct cm_request Request;
-    struct cm_mount Mount;
+    struct cm_resize In;
+    RIG_SERVER Other;
     SCENE Scene;
-    SIM_IO *Io;
+    SIM_IO *Io = BeginHeld(&Scene, &Other, &In, LARGER);
 
-    MountToResize(&Mount);
-    Mount.hold_seconds = 600;
-    BeginWith(&Scene, &Mount);
-    In.disk_id = Scene.Disk.Id;
-    Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
-    FetchResize(&Scene, LARGER);
-    RigKillServer(&Scene.Server);
-    RigForget(&Scene.Disk);
+    LoseServer(&Scene);
     CHECK(!SimIsDone(Io));
-    CHECK_EQ(RigAttach(Other.Control, In.disk_id, BEFORE, &Scene.Disk), STATUS_SUCCESS);
-    Scene.Server = Other;
+    TakeOver(&Scene, &Other, In.disk_id, BEFORE);
     Request = FetchResize(&Scene, LARGER);
     CHECK_EQ(RigReply(&Scene.Disk, Request.tag, CM_STATUS_OK, 0), STATUS_SUCCESS);
     CHECK_EQ(SimFinish(Io, NULL), STATUS_SUCCESS);
@@ -423,28 +452,18 @@ static VOID AHeldDiskIsResizedByItsNextServer(VOID)
 static VOID GivenUpWhileHeldTheSmallerSizeStays(VOID)
 {
     static const ULONG64 Sizes[] = {LARGER, SMALLER};
-    struct cm_mount Mount;
     ULONG Index;
 
     for (Index = 0; Index < RTL_NUMBER_OF(Sizes); Index++) {
         ULONG64 Smaller = min(Sizes[Index], BEFORE);
-        RIG_SERVER Other = RigStartServer();
-        struct cm_resize In = {.size = Sizes[Index]};
+        struct cm_resize In;
+        RIG_SERVER Other;
         SCENE Scene;
-        SIM_IO *Io;
+        SIM_IO *Io = BeginHeld(&Scene, &Other, &In, Sizes[Index]);
 
-        MountToResize(&Mount);
-        Mount.hold_seconds = 600;
-        BeginWith(&Scene, &Mount);
-        In.disk_id = Scene.Disk.Id;
-        Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
-        FetchResize(&Scene, Sizes[Index]);
-        RigKillServer(&Scene.Server);
-        RigForget(&Scene.Disk);
-        SimCancel(Io);
-        CHECK_EQ(SimFinish(Io, NULL), STATUS_CANCELLED);
-        CHECK_EQ(RigAttach(Other.Control, In.disk_id, Smaller, &Scene.Disk), STATUS_SUCCESS);
-        Scene.Server = Other;
+        LoseServer(&Scene);
+        GiveUp(Io);
+        TakeOver(&Scene, &Other, In.disk_id, Smaller);
         CHECK_EQ(SizeOf(&Scene), Smaller);
         End(&Scene);
     }
@@ -458,25 +477,16 @@ static VOID TheNextServerComesWithEitherSize(VOID)
 
     for (Index = 0; Index < 4; Index++) {
         ULONG64 Size = Sizes[Index % 2], Larger = max(Size, BEFORE);
-        RIG_SERVER Other = RigStartServer();
-        struct cm_resize In = {.size = Size};
         struct cm_request Request;
-        struct cm_mount Mount;
+        struct cm_resize In;
+        RIG_SERVER Other;
         SCENE Scene;
-        SIM_IO *Io;
+        SIM_IO *Io = BeginHeld(&Scene, &Other, &In, Size);
 
         GivenUp = Index / 2;
-        MountToResize(&Mount);
-        Mount.hold_seconds = 600;
-        BeginWith(&Scene, &Mount);
-        In.disk_id = Scene.Disk.Id;
-        Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
-        FetchResize(&Scene, Size);
-        RigKillServer(&Scene.Server);
-        RigForget(&Scene.Disk);
+        LoseServer(&Scene);
         if (GivenUp) {
-            SimCancel(Io);
-            CHECK_EQ(SimFinish(Io, NULL), STATUS_CANCELLED);
+            GiveUp(Io);
             /* asked again in vain, which tells nothing new of the image */
             Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
             SimCancel(Io);
@@ -484,8 +494,7 @@ static VOID TheNextServerComesWithEitherSize(VOID)
         }
         CHECK_EQ(RigAttach(Other.Control, In.disk_id, Larger + 512, &Scene.Disk),
                  STATUS_INVALID_PARAMETER);
-        CHECK_EQ(RigAttach(Other.Control, In.disk_id, Larger, &Scene.Disk), STATUS_SUCCESS);
-        Scene.Server = Other;
+        TakeOver(&Scene, &Other, In.disk_id, Larger);
         CHECK_EQ(SizeOf(&Scene), min(Size, BEFORE));
         if (!GivenUp) {
             Request = FetchResize(&Scene, Size);
@@ -501,31 +510,17 @@ static VOID TheNextServerComesWithEitherSize(VOID)
 static VOID CancelledAndThenLostTheImageMayHaveEitherSize(VOID)
 {
     static const ULONG64 Sizes[] = {LARGER, SMALLER};
-    struct cm_resize In;
-    struct cm_mount Mount;
     ULONG Index;
 
     for (Index = 0; Index < 4; Index++) {
         ULONG64 Size = Sizes[Index % 2];
-        RIG_SERVER Other = RigStartServer();
-        ULONG64 Id;
+        struct cm_resize In;
+        RIG_SERVER Other;
         SCENE Scene;
-        SIM_IO *Io;
 
-        MountToResize(&Mount);
-        Mount.hold_seconds = 600;
-        BeginWith(&Scene, &Mount);
-        Id = Scene.Disk.Id;
-        In = (struct cm_resize){.disk_id = Id, .size = Size};
-        Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
-        FetchResize(&Scene, Size);
-        SimCancel(Io);
-        CHECK_EQ(SimFinish(Io, NULL), STATUS_CANCELLED);
-        RigKillServer(&Scene.Server);
-        RigForget(&Scene.Disk);
-        CHECK_EQ(RigAttach(Other.Control, Id, Index / 2 == 0 ? Size : BEFORE, &Scene.Disk),
-                 STATUS_SUCCESS);
-        Scene.Server = Other;
+        GiveUp(BeginHeld(&Scene, &Other, &In, Size));
+        LoseServer(&Scene);
+        TakeOver(&Scene, &Other, In.disk_id, Index / 2 == 0 ? Size : BEFORE);
         CHECK_EQ(SizeOf(&Scene), min(Size, BEFORE));
         CHECK_EQ(RigFetch(&Scene.Disk, &(struct cm_request){0}, 1), 0);
         End(&Scene);
@@ -535,23 +530,14 @@ static VOID CancelledAndThenLostTheImageMayHaveEitherSize(VOID)
 /* The first may have cut the image before it died, so that the second refuses does not bring it back. */
 static VOID WhatOneServerMayHaveCutTheNextDoesNotBringBack(VOID)
 {
-    RIG_SERVER Other = RigStartServer();
-    struct cm_resize In = {.size = SMALLER};
     struct cm_request Request;
-    struct cm_mount Mount;
+    struct cm_resize In;
+    RIG_SERVER Other;
     SCENE Scene;
-    SIM_IO *Io;
+    SIM_IO *Io = BeginHeld(&Scene, &Other, &In, SMALLER);
 
-    MountToResize(&Mount);
-    Mount.hold_seconds = 600;
-    BeginWith(&Scene, &Mount);
-    In.disk_id = Scene.Disk.Id;
-    Io = SimIoctl(Other.Control, CM_IOCTL_RESIZE, &In, sizeof(In), NULL, 0);
-    FetchResize(&Scene, SMALLER);
-    RigKillServer(&Scene.Server);
-    RigForget(&Scene.Disk);
-    CHECK_EQ(RigAttach(Other.Control, In.disk_id, SMALLER, &Scene.Disk), STATUS_SUCCESS);
-    Scene.Server = Other;
+    LoseServer(&Scene);
+    TakeOver(&Scene, &Other, In.disk_id, SMALLER);
     Request = FetchResize(&Scene, SMALLER);
     CHECK_EQ(RigReply(&Scene.Disk, Request.tag, CM_STATUS_NOT_SUPPORTED, 0), STATUS_SUCCESS);
     CHECK_EQ(SimFinish(Io, NULL), STATUS_NOT_SUPPORTED);
