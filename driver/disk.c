@@ -73,6 +73,11 @@ static NTSTATUS MUST_CHECK AppendNumbered(PUNICODE_STRING Name, PCWSTR Prefix, U
     return Status;
 }
 
+NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
+{
+    return AppendNumbered(Name, L"" CM_DISK_DEVICE_PREFIX, Number);
+}
+
 static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mount,
                                         PDEVICE_OBJECT *Device)
 {
@@ -97,11 +102,6 @@ static NTSTATUS MUST_CHECK CreateDevice(ULONG Number, const struct cm_mount *Mou
     if (!NT_SUCCESS(Status))
         DriverDeleteDevice(*Device);
     return Status;
-}
-
-NTSTATUS DiskMakeName(PUNICODE_STRING Name, ULONG Number)
-{
-    return AppendNumbered(Name, L"" CM_DISK_DEVICE_PREFIX, Number);
 }
 
 /* \\.\CoreMntDisk0. A mount comes in its server's process, whose \DosDevices may be its session's own; and Wine knows no

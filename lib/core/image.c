@@ -12,6 +12,7 @@
 
 #include "abi/coremnt_abi.h"
 #include "lib/core/error_internal.h"
+#include "lib/core/image_internal.h"
 #include "lib/core/os.h"
 
 #include <coremnt/image.h>
@@ -51,7 +52,7 @@ static int check_geometry(uint64_t size, uint32_t sector_size)
     if (sector_size != CM_SECTOR_SIZE_SMALL && sector_size != CM_SECTOR_SIZE_LARGE)
         return cm_fail(CM_EINVAL, "a sector size of %u is not possible: 512 or 4096.",
                        (unsigned)sector_size);
-    if (size == 0 || size % sector_size != 0 || size > CM_MAX_DISK_SIZE)
+    if (!cm_size_is_possible(size, sector_size))
         return cm_fail(CM_EINVAL,
                        "a disk of %llu bytes is not possible: whole sectors of %u bytes, "
                        "at least one.",
@@ -201,7 +202,7 @@ int cm_image_resize(struct cm_image *image, uint64_t size)
     uint64_t before = image->size;
     int error;
 
-    if (size == 0 || size > CM_MAX_DISK_SIZE || size % image->sector_size != 0)
+    if (!cm_size_is_possible(size, image->sector_size))
         return CM_EINVAL;
     if (image->ops.write == NULL)
         return CM_EROFS;

@@ -7,6 +7,9 @@
 #define CM_IMAGE_INTERNAL_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "abi/coremnt_abi.h"
 
 #include <coremnt/image.h>
 
@@ -25,6 +28,12 @@ typedef int cm_image_opener(const char *rest, const struct cm_image_options *opt
 /* One for each kind, in images/. Their table is in registry.c. */
 cm_image_opener cm_memory_open;
 cm_image_opener cm_raw_open;
+
+/* Whether a disk can have this size: bytes. */
+static inline int cm_size_is_possible(uint64_t size, uint32_t sector_size)
+{
+    return size != 0 && size <= CM_MAX_DISK_SIZE && size % sector_size == 0;
+}
 
 /*
  * A specification that means the same in every current folder: what it says, with the path in it

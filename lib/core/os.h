@@ -91,6 +91,15 @@ void cm_os_cond_broadcast(struct cm_os_cond *cond);
 
 uint64_t cm_os_now_ns(void); /* monotonic, from an arbitrary start */
 void cm_os_sleep_ms(uint32_t milliseconds);
+
+/* Until a time of cm_os_now_ns(); 0: it is over. */
+static inline uint32_t cm_os_ms_until(uint64_t deadline_ns)
+{
+    uint64_t now = cm_os_now_ns();
+
+    return now >= deadline_ns ? 0 : (uint32_t)((deadline_ns - now) / 1000000u);
+}
+
 /* Zeroed, page-aligned memory straight from the system: for the arena. NULL: no memory. */
 void *cm_os_pages_alloc(size_t size);
 void cm_os_pages_free(void *pages, size_t size);

@@ -97,6 +97,17 @@ uint32_t cm_letters_of(const char *device)
     return letters;
 }
 
+char cm_letter_of(const char *device)
+{
+    char letter;
+
+    for (letter = 'A'; letter <= 'Z'; letter++) {
+        if (points_to(letter, device))
+            return letter;
+    }
+    return '\0';
+}
+
 int cm_letter_disk_number(char letter, uint32_t *number)
 {
     static const char prefix[] = CM_DISK_DEVICE_PREFIX;

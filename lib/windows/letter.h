@@ -35,6 +35,9 @@ int cm_letter_remove(char letter, const char *device);
 /* The letters that point to a device, as bits: A: is bit 0. */
 uint32_t cm_letters_of(const char *device);
 
+/* The first of them; '\0': there is none. */
+char cm_letter_of(const char *device);
+
 /* The number of the CoreMnt disk that a letter points to; CM_ENOENT with a sentence: none. The disk
  * itself may be gone. */
 int cm_letter_disk_number(char letter, uint32_t *number);

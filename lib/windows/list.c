@@ -77,7 +77,6 @@ static void describe(const struct cm_list_entry *entry, struct cm_disk_info *inf
 {
     char device[CM_DEVICE_NAME_SIZE];
     wchar_t name[CM_IMAGE_NAME_UNITS];
-    uint32_t letters;
     char letter;
 
     memset(info, 0, sizeof(*info));
@@ -95,10 +94,8 @@ static void describe(const struct cm_list_entry *entry, struct cm_disk_info *inf
     name[CM_IMAGE_NAME_UNITS - 1] = L'\0';
     cm_wide_to_utf8(name, info->image_name, sizeof(info->image_name));
     cm_device_name(entry->number, device);
-    letters = cm_letters_of(device);
-    for (letter = 'A'; letters != 0 && (letters & 1u) == 0; letter++)
-        letters >>= 1;
-    if (letters != 0) {
+    letter = cm_letter_of(device);
+    if (letter != '\0') {
         info->mount_point[0] = letter;
         info->mount_point[1] = ':';
     }
@@ -214,18 +211,14 @@ int cm_list_find(HANDLE control, const char *which, struct cm_list_entry *entry,
 void cm_list_name(const struct cm_list_entry *entry, char name[CM_DISK_NAME_SIZE])
 {
     char device[CM_DEVICE_NAME_SIZE];
-    uint32_t letters;
     char letter;
 
     cm_device_name(entry->number, device);
-    letters = cm_letters_of(device);
-    if (letters == 0) {
+    letter = cm_letter_of(device);
+    if (letter != '\0')
+        snprintf(name, CM_DISK_NAME_SIZE, "%c:", letter);
+    else
         snprintf(name, CM_DISK_NAME_SIZE, "the disk %llu", (unsigned long long)entry->disk_id);
-        return;
-    }
-    for (letter = 'A'; (letters & 1u) == 0; letter++)
-        letters >>= 1;
-    snprintf(name, CM_DISK_NAME_SIZE, "%c:", letter);
 }
 
 int cm_list_fail_size(const struct cm_list_entry *entry, uint64_t size)
@@ -267,13 +260,6 @@ int cm_list_has_number(uint32_t number)
     return has;
 }
 
-static uint32_t until_ms(uint64_t deadline_ns)
-{
-    uint64_t now = cm_os_now_ns();
-
-    return now >= deadline_ns ? 0 : (uint32_t)((deadline_ns - now) / 1000000u);
-}
-
 /* The letters are read before the list: a letter comes after its disk, so one that is new meanwhile
  * is not taken for dead. */
 void cm_list_remove_dead_letters(HANDLE control)
@@ -297,7 +283,7 @@ void cm_list_remove_dead_letters(HANDLE control)
         if ((letters & (1u << i)) == 0 || is_listed(entries, count, numbers[i]))
             continue;
         cm_device_name(numbers[i], device);
-        cm_mountmgr_forget(device, until_ms(deadline_ns));
+        cm_mountmgr_forget(device, cm_os_ms_until(deadline_ns));
         if (cm_letter_remove((char)('A' + i), device) == 0)
             cm_announce_letter((char)('A' + i), 0, CM_ANNOUNCE_MS);
     }

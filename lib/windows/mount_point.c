@@ -63,19 +63,6 @@ int cm_mount_point_choose(const char *text, struct cm_mount_point *point)
     return cm_folder_check(text, point->text);
 }
 
-/* The first letter that the disk has, or '\0'. */
-static char letter_of(const char *device)
-{
-    uint32_t letters = cm_letters_of(device);
-    char letter;
-
-    for (letter = 'A'; letter <= 'Z'; letter++) {
-        if ((letters & (1u << (letter - 'A'))) != 0)
-            return letter;
-    }
-    return '\0';
-}
-
 static int make_letter(struct cm_mount_point *point, const char *device, int managed)
 {
     char wanted = point->kind == CM_AT_LETTER ? point->letter : '\0';
@@ -84,7 +71,7 @@ static int make_letter(struct cm_mount_point *point, const char *device, int man
 
     /* The manager has remembered one from the last time, or taken the one that the disk suggested; or both. */
     if (managed && wanted == '\0')
-        letter = letter_of(device);
+        letter = cm_letter_of(device);
     else if (managed && (cm_letters_of(device) & (1u << (wanted - 'A'))) != 0)
         letter = wanted;
     if (letter != '\0') {
@@ -115,7 +102,7 @@ int cm_mount_point_make(struct cm_mount_point *point, const char *device, int ma
 
 void cm_mount_point_of(const char *device, struct cm_mount_point *point)
 {
-    char letter = letter_of(device);
+    char letter = cm_letter_of(device);
 
     memset(point, 0, sizeof(*point));
     point->kind = CM_AT_NOTHING;

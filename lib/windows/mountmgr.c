@@ -56,6 +56,13 @@ static DWORD call(HANDLE manager, DWORD code, const void *in, DWORD in_size, voi
                : GetLastError();
 }
 
+static int error_of(DWORD result)
+{
+    if (result == 0)
+        return 0;
+    return result == ERROR_ACCESS_DENIED ? CM_EACCES : CM_EIO;
+}
+
 int cm_mountmgr_is_there(void)
 {
     HANDLE manager;
@@ -202,7 +209,6 @@ int cm_mountmgr_arrive(const char *device)
         wchar_t name[CM_DEVICE_NAME_SIZE];
     } in;
     HANDLE manager;
-    DWORD result;
     int error = open_manager(&manager);
 
     if (error != 0)
@@ -210,9 +216,8 @@ int cm_mountmgr_arrive(const char *device)
     error = cm_wide_from_utf8(device, in.name, CM_DEVICE_NAME_SIZE);
     if (error == 0) {
         in.length = (USHORT)(wcslen(in.name) * sizeof(wchar_t));
-        result = call(manager, IOCTL_MOUNTMGR_VOLUME_ARRIVAL_NOTIFICATION, &in,
-                      sizeof(in.length) + in.length, NULL, 0);
-        error = result == 0 ? 0 : result == ERROR_ACCESS_DENIED ? CM_EACCES : CM_EIO;
+        error = error_of(call(manager, IOCTL_MOUNTMGR_VOLUME_ARRIVAL_NOTIFICATION, &in,
+                              sizeof(in.length) + in.length, NULL, 0));
     }
     CloseHandle(manager);
     return error;
@@ -281,9 +286,7 @@ int cm_mountmgr_link(const char *device, char letter)
     if (!drop.kept)
         result = create_point(manager, device, letter);
     CloseHandle(manager);
-    if (result != 0)
-        return result == ERROR_ACCESS_DENIED ? CM_EACCES : CM_EIO;
-    return 0;
+    return error_of(result);
 }
 
 static void find_volume_name(HANDLE manager, const wchar_t *name, void *context)

@@ -10,6 +10,7 @@
 
 #include "abi/coremnt_abi.h"
 #include "lib/core/error_internal.h"
+#include "lib/core/image_internal.h"
 #include "lib/core/os.h"
 #include "lib/windows/control.h"
 #include "lib/windows/health.h"
@@ -42,7 +43,7 @@ static int check(const struct resize *r, uint32_t flags)
             "%s keeps its size: its image cannot be given another one, or is a partition of "
             "a larger one.",
             r->name);
-    if (r->size == 0 || r->size > CM_MAX_DISK_SIZE || r->size % r->disk.sector_size != 0)
+    if (!cm_size_is_possible(r->size, r->disk.sector_size))
         return cm_fail(CM_EINVAL, "%s cannot have %llu bytes: whole sectors of %u, at most 4 EiB.",
                        r->name, (unsigned long long)r->size, (unsigned)r->disk.sector_size);
     if (r->size < r->disk.size && (flags & CM_RESIZE_SHRINK) == 0)

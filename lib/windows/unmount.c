@@ -62,16 +62,9 @@ struct unmount {
     int opened;
 };
 
-static uint32_t until_ms(uint64_t deadline_ns)
-{
-    uint64_t now = cm_os_now_ns();
-
-    return now >= deadline_ns ? 0 : (uint32_t)((deadline_ns - now) / 1000000u);
-}
-
 static uint32_t remaining_ms(const struct unmount *u)
 {
-    return until_ms(u->deadline_ns);
+    return cm_os_ms_until(u->deadline_ns);
 }
 
 /* All zero where the driver does not tell: as good as served. */
@@ -220,7 +213,7 @@ static int remove_letters(const struct unmount *u)
     char letter;
     int error;
 
-    cm_mountmgr_forget(u->device, u->forced ? until_ms(u->end_ns) : FORGET_MS);
+    cm_mountmgr_forget(u->device, u->forced ? cm_os_ms_until(u->end_ns) : FORGET_MS);
     for (letter = 'A'; letter <= 'Z'; letter++) {
         if ((u->letters & (1u << (letter - 'A'))) == 0)
             continue;
@@ -252,7 +245,7 @@ static void announce_letters(const struct unmount *u, int arrived)
         if ((u->letters & (1u << (letter - 'A'))) == 0)
             continue;
         if (u->forced)
-            ms = until_ms(u->end_ns);
+            ms = cm_os_ms_until(u->end_ns);
         if (u->forced && ms < FORCED_BROADCAST_MS)
             ms = FORCED_BROADCAST_MS;
         cm_announce_letter(letter, arrived, ms);
@@ -319,7 +312,7 @@ static int unmount_disk(struct unmount *u)
         error = prepare_volume(u);
     if (error == 0)
         error = remove_disk(u);
-    cm_volume_close(u->volume, u->forced ? until_ms(u->end_ns) : CLOSE_MS);
+    cm_volume_close(u->volume, u->forced ? cm_os_ms_until(u->end_ns) : CLOSE_MS);
     if (u->forced && error == 0)
         announce_letters(u, 0);
     return error;
