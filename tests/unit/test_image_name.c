@@ -22,9 +22,13 @@ static void what_is_put_in_comes_out(void)
 
 static void a_whole_image_keeps_its_name(void)
 {
-    static const char *const whole[] = {"C:\\disk.img",     "",
-                                        "x | partition ",   "x | partition 0",
-                                        "x | partition 1x", "x | partition -1",
+    static const char *const whole[] = {"C:\\disk.img",
+                                        "",
+                                        "x | partition ",
+                                        "x | partition 0",
+                                        "x | partition 1x",
+                                        "x | partition -1",
+                                        "x | partition 4294967296",
                                         "x| partition 2"};
     char name[64];
 

@@ -201,7 +201,8 @@ coremnt() {
 
 # Windows' sc, whose failure ends the script; without err+sc Wine's would not say why.
 service_control() {
-    WINEDEBUG=-all,err+sc win sc "$@" >"$wine_dir/sc.log" 2>&1 || fail "sc $1: $(cat "$wine_dir/sc.log")"
+    WINEDEBUG=-all,err+sc win sc "$@" >"$wine_dir/sc.log" 2>&1 ||
+        fail "sc $1: exit code $?: $(cat "$wine_dir/sc.log")"
 }
 
 # driver_install SYS: register a driver file of the build as the service CoreMnt. The path begins with
