@@ -21,6 +21,13 @@ extern "C" {
 
 struct cm_image;
 
+/* How an image keeps what is written to it. */
+enum cm_image_layout {
+    CM_LAYOUT_FLAT = 0,    /* byte n of the disk at one place, for all n */
+    CM_LAYOUT_DYNAMIC = 1, /* blocks that are taken as data comes */
+    CM_LAYOUT_CHANGES = 2, /* differencing: what is not here is in the parent */
+};
+
 /* What an image is, as cm_image_get_info() tells it. */
 struct cm_image_info {
     const char *format;   /* "raw", "memory", ...; a constant */
@@ -30,7 +37,25 @@ struct cm_image_info {
     int read_only;
     int can_trim;
     int can_resize;
+    enum cm_image_layout layout;
+    uint32_t block_size; /* bytes that are taken at once; 0: the image has no blocks */
+    /* Its log was not empty when it was opened: whoever wrote it last did not close it. */
+    int was_dirty;
+    const char *path; /* of its file, as it was opened; NULL: none. Valid as long as the image */
 };
+
+/* What lies in a range of an image, as cm_image_extent() tells it. */
+struct cm_extent {
+    uint64_t length; /* bytes that are alike, at least one sector */
+    uint32_t flags;  /* CM_EXTENT_* */
+    uint32_t
+        depth; /* 0: this image has it; n: its n-th parent, or none when it is beyond the last */
+    uint64_t place; /* byte of that image's file; CM_EXTENT_NO_PLACE: none, or unknown */
+};
+
+#define CM_EXTENT_ALLOCATED (1u << 0) /* takes space in the file */
+#define CM_EXTENT_ZERO (1u << 1)      /* reads as zeros; without it, it may do so by chance */
+#define CM_EXTENT_NO_PLACE UINT64_MAX
 
 #define CM_IMAGE_FUA (1u << 0) /* write: durable before returning */
 
@@ -68,6 +93,11 @@ struct cm_image_ops {
      * what lies beyond is lost. Nothing has changed if it fails. Other callbacks may run meanwhile, but none
      * beyond the smaller of the two sizes. */
     int (*resize)(void *context, uint64_t size);
+    /* Optional; NULL: all is allocated. Say of the beginning of the range what it is and how far that goes;
+     * extent->length is at most `length`. May read metadata from the storage. */
+    int (*extent)(void *context, uint64_t offset, uint64_t length, struct cm_extent *extent);
+    /* Optional; NULL: there is none. The image that has what this one does not; it stays this one's. */
+    struct cm_image *(*parent)(void *context);
 };
 
 /* The callbacks may be called from several threads at once; without it the library serialises. */
@@ -87,8 +117,10 @@ struct cm_image_options {
     uint32_t struct_size; /* sizeof(struct cm_image_options) */
     uint32_t flags;       /* CM_OPEN_* */
     uint64_t size;        /* bytes; 0: the image's own. See below */
-    uint32_t sector_size; /* bytes, 512 or 4096; 0: 512 */
-    uint32_t reserved;
+    uint32_t sector_size; /* bytes, 512 or 4096; 0: the image's own, or 512 */
+    uint32_t block_size;  /* bytes, with CM_OPEN_CREATE: what is taken at once; 0: as is usual */
+    const char
+        *parent; /* with CM_OPEN_CREATE: the image upon which this one keeps changes; NULL: none */
 };
 
 #define CM_OPEN_READ_ONLY (1u << 0)
@@ -102,6 +134,8 @@ struct cm_image_options {
  * written to it; docs/deadlocks.md says when it is safe. Images that are not files ignore it.
  */
 #define CM_OPEN_CACHED (1u << 3)
+/* With CM_OPEN_CREATE: take all of the space at once (formats that have blocks). */
+#define CM_OPEN_FIXED (1u << 4)
 
 /**
  * Open the image that a specification names.
@@ -183,6 +217,19 @@ CM_API int cm_image_resize(struct cm_image *image, uint64_t size);
 
 /** Describe the image. May ask the file system. @return 0 or CM_EIO. Threads: any. Since 0.1. */
 CM_API int cm_image_get_info(struct cm_image *image, struct cm_image_info *info);
+
+/**
+ * What lies from `offset` on, up to `length` bytes: see struct cm_extent. Ask again from where it ends. May
+ * block for metadata. @return 0, CM_ERANGE or CM_EINVAL as above, CM_EIO. Threads: any. Since 0.1.
+ */
+CM_API int cm_image_extent(struct cm_image *image, uint64_t offset, uint64_t length,
+                           struct cm_extent *extent);
+
+/**
+ * The image that has what this one does not, or NULL. It belongs to `image`, is read-only, and is valid as long
+ * as that. Does not block. Threads: any. Since 0.1.
+ */
+CM_API struct cm_image *cm_image_parent(const struct cm_image *image);
 
 /**
  * Whether the image's content goes with its process; see CM_IMAGE_VOLATILE. An image of yours that

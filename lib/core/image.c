@@ -240,7 +240,33 @@ int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
     if (told.format != NULL)
         info->format = told.format;
     info->allocated = told.allocated;
+    info->layout = told.layout;
+    info->block_size = told.block_size;
+    info->was_dirty = told.was_dirty;
+    info->path = told.path;
     return error;
+}
+
+/* The callback's answer is held to what was asked: a loop over an image must come to its end. */
+int cm_image_extent(struct cm_image *image, uint64_t offset, uint64_t length,
+                    struct cm_extent *extent)
+{
+    int error = check_range(image, offset, length);
+
+    *extent = (struct cm_extent){length, CM_EXTENT_ALLOCATED, 0, CM_EXTENT_NO_PLACE};
+    if (error != 0 || image->ops.extent == NULL || length == 0)
+        return error;
+    enter(image);
+    error = own_error(image->ops.extent(image->context, offset, length, extent));
+    leave(image);
+    if (error == 0 && (extent->length == 0 || extent->length > length))
+        error = CM_EIO;
+    return error;
+}
+
+struct cm_image *cm_image_parent(const struct cm_image *image)
+{
+    return image->ops.parent != NULL ? image->ops.parent(image->context) : NULL;
 }
 
 int cm_image_is_volatile(const struct cm_image *image)

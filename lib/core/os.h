@@ -100,6 +100,9 @@ static inline uint32_t cm_os_ms_until(uint64_t deadline_ns)
     return now >= deadline_ns ? 0 : (uint32_t)((deadline_ns - now) / 1000000u);
 }
 
+/* Bytes that nobody can guess: for identifiers. CM_EIO: the system has none to give. */
+int cm_os_random(void *bytes, size_t size);
+
 /* Zeroed, page-aligned memory straight from the system: for the arena. NULL: no memory. */
 void *cm_os_pages_alloc(size_t size);
 void cm_os_pages_free(void *pages, size_t size);

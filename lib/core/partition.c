@@ -220,7 +220,7 @@ static int find_partition(const struct cm_partition_table *table, uint32_t numbe
 
 int cm_partition_open(struct cm_image *image, uint32_t number, struct cm_image **partition)
 {
-    const struct cm_partition *found;
+    const struct cm_partition *found = NULL;
     struct cm_partition_table *table;
     int error = cm_partition_table_read(image, &table);
 
@@ -235,7 +235,8 @@ int cm_partition_open(struct cm_image *image, uint32_t number, struct cm_image *
         error = cm_image_get_info(image, &info);
         if (error == 0 && table->sector_size > info.sector_size)
             sector_size = table->sector_size;
-        error = cm_image_window(image, found->offset, found->size, sector_size, partition);
+        if (error == 0)
+            error = cm_image_window(image, found->offset, found->size, sector_size, partition);
     }
     cm_free(table);
     return error;

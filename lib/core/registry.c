@@ -101,7 +101,8 @@ static int find_kind(const char *spec, const struct inner **inner, const char **
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-#define ALL_OPEN_FLAGS (CM_OPEN_READ_ONLY | CM_OPEN_CREATE | CM_OPEN_OR_CREATE | CM_OPEN_CACHED)
+#define ALL_OPEN_FLAGS                                                                             \
+    (CM_OPEN_READ_ONLY | CM_OPEN_CREATE | CM_OPEN_OR_CREATE | CM_OPEN_CACHED | CM_OPEN_FIXED)
 
 static int check_flags(uint32_t flags)
 {
@@ -131,8 +132,13 @@ static int read_options(const struct cm_image_options *given, struct cm_image_op
     error = check_flags(options->flags);
     if (error != 0)
         return error;
-    if (options->reserved != 0)
-        return cm_fail(CM_EINVAL, "cm_image_options.reserved is not 0.");
+    if ((options->flags & CM_OPEN_CREATE) == 0 &&
+        (options->block_size != 0 || options->parent != NULL ||
+         (options->flags & CM_OPEN_FIXED) != 0))
+        return cm_fail(
+            CM_EINVAL,
+            "blocks, a parent and a fixed size are chosen when an image is made: they go "
+            "only with CM_OPEN_CREATE.");
     if (options->sector_size == 0)
         options->sector_size = CM_SECTOR_SIZE_SMALL;
     if (options->sector_size != CM_SECTOR_SIZE_SMALL &&

@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "lib/core/os.h"
+
+#include <coremnt/error.h>
 
 #define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000
@@ -36,6 +39,24 @@ void cm_os_sleep_ms(uint32_t milliseconds)
     /* A signal must not shorten it. */
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         ;
+}
+
+/* Up to 256 bytes come whole, if no signal keeps the system from beginning. */
+int cm_os_random(void *bytes, size_t size)
+{
+    unsigned char *at = bytes;
+
+    while (size > 0) {
+        ssize_t done = getrandom(at, size < 256 ? size : 256, 0);
+
+        if (done < 0 && errno != EINTR)
+            return CM_EIO;
+        if (done > 0) {
+            at += done;
+            size -= (size_t)done;
+        }
+    }
+    return 0;
 }
 
 void *cm_os_pages_alloc(size_t size)

@@ -11,6 +11,8 @@
 #include "lib/core/os.h"
 #include "lib/windows/wide.h"
 
+#include <coremnt/error.h>
+
 #define NS_PER_S 1000000000u
 #define TEXT_UNITS 512u
 
@@ -33,6 +35,14 @@ void cm_os_sleep_ms(uint32_t milliseconds)
 {
     /* The longest sleep must not turn into one without end. */
     Sleep(milliseconds == INFINITE ? INFINITE - 1 : milliseconds);
+}
+
+/* RtlGenRandom(), by the name under which every Windows since XP exports it. */
+BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);
+
+int cm_os_random(void *bytes, size_t size)
+{
+    return SystemFunction036(bytes, (ULONG)size) ? 0 : CM_EIO;
 }
 
 void *cm_os_pages_alloc(size_t size)

@@ -173,8 +173,8 @@ static void numbers_are_checked(void)
     options.sector_size = 1000;
     refused("registry5.img", &options, CM_EINVAL, "1000");
     options = options_of(0, 0);
-    options.reserved = 1;
-    refused("memory:64K", &options, CM_EINVAL, "reserved");
+    options.block_size = 1u << 20;
+    refused("memory:64K", &options, CM_EINVAL, "CM_OPEN_CREATE");
 }
 
 static void an_older_structure_is_shorter(void)
