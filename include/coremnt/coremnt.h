@@ -3,6 +3,7 @@
 #ifndef COREMNT_COREMNT_H
 #define COREMNT_COREMNT_H
 
+#include "container.h"
 #include "disk.h"
 #include "driver.h"
 #include "error.h"

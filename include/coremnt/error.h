@@ -42,6 +42,7 @@ enum cm_error {
     CM_EFORMAT = -18,   /* not an image of this kind, or an unknown kind */
     CM_ERANGE = -19,    /* outside the disk */
     CM_EMEDIA = -20,    /* this data cannot be read: the medium below is damaged */
+    CM_EDAMAGED = -21,  /* the image's own structures are damaged: coremnt check tells how */
 };
 
 /**

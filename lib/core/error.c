@@ -41,6 +41,7 @@ static const char *const names[] = {
     [-CM_EFORMAT] = "not an image of this kind",
     [-CM_ERANGE] = "outside the disk",
     [-CM_EMEDIA] = "unreadable data",
+    [-CM_EDAMAGED] = "the image is damaged",
 };
 
 /* Both ways. What is missing here has no word of its own on the wire and becomes IO_ERROR. */
@@ -82,8 +83,11 @@ int cm_fail(int error, const char *format, ...)
     return error;
 }
 
+/* Damage of an image is to Windows what damage of a disk's surface is. */
 uint32_t cm_error_to_status(int error)
 {
+    if (error == CM_EDAMAGED)
+        return CM_STATUS_MEDIA_ERROR;
     for (uint32_t status = 0; status < CM_STATUS_COUNT; status++)
         if (errors[status] == error)
             return status;

@@ -130,7 +130,7 @@ static int check_range(const struct cm_image *image, uint64_t offset, uint64_t l
 /* Callbacks are the user's: what is no number of ours would mislead who looks for one. */
 static int own_error(int result)
 {
-    return result == 0 || (result < 0 && result >= CM_EMEDIA) ? result : CM_EIO;
+    return result == 0 || (result < 0 && result >= CM_EDAMAGED) ? result : CM_EIO;
 }
 
 int cm_image_read(struct cm_image *image, void *buffer, uint32_t length, uint64_t offset)

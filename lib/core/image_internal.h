@@ -11,7 +11,10 @@
 
 #include "abi/coremnt_abi.h"
 
+#include <coremnt/container.h>
 #include <coremnt/image.h>
+
+struct cm_store;
 
 /*
  * Opens an image of one kind. `rest` is what follows "KIND:" and is not empty. The options are
@@ -28,6 +31,24 @@ typedef int cm_image_opener(const char *rest, const struct cm_image_options *opt
 /* One for each kind, in images/. Their table is in registry.c. */
 cm_image_opener cm_memory_open;
 cm_image_opener cm_raw_open;
+cm_image_opener cm_vhd_open;
+cm_image_opener cm_vhdx_open;
+
+/*
+ * What else there is to know of a kind whose files have a structure. The functions of container.h open the file, read-only
+ * or for writing as each needs it, check their options, and call these. Each sets the sentence.
+ */
+struct cm_container {
+    const char *extensions; /* "vhdx avhdx": a path that ends so, in any case, is of this kind */
+    uint64_t size_max;      /* bytes of a disk */
+    /* The store is read-only without CM_CHECK_REPAIR. `path` of the store leads to the parents. */
+    int (*check)(struct cm_store *store, const struct cm_check_options *options,
+                 struct cm_check_result *result);
+    int (*compact)(struct cm_store *store, cm_progress *progress, void *context);
+};
+
+extern const struct cm_container cm_vhd_container;
+extern const struct cm_container cm_vhdx_container;
 
 /* Whether a disk can have this size: bytes. */
 static inline int cm_size_is_possible(uint64_t size, uint32_t sector_size)

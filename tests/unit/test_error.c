@@ -11,16 +11,16 @@
 
 static void every_error_has_its_name(void)
 {
-    for (int a = CM_EMEDIA; a <= CM_OK; a++) {
+    for (int a = CM_EDAMAGED; a <= CM_OK; a++) {
         CHECK(strcmp(cm_error_name(a), "unknown error") != 0);
-        for (int b = CM_EMEDIA; b < a; b++)
+        for (int b = CM_EDAMAGED; b < a; b++)
             CHECK(strcmp(cm_error_name(a), cm_error_name(b)) != 0);
     }
 }
 
 static void other_numbers_have_none(void)
 {
-    CHECK_STR(cm_error_name(CM_EMEDIA - 1), "unknown error");
+    CHECK_STR(cm_error_name(CM_EDAMAGED - 1), "unknown error");
     CHECK_STR(cm_error_name(1), "unknown error");
     CHECK_STR(cm_error_name(INT_MAX), "unknown error");
     CHECK_STR(cm_error_name(INT_MIN), "unknown error");
@@ -81,6 +81,7 @@ static void errors_go_over_the_wire(void)
     CHECK_EQ(cm_error_to_status(CM_ENOSPC), CM_STATUS_NO_SPACE);
     CHECK_EQ(cm_error_to_status(CM_EROFS), CM_STATUS_READ_ONLY);
     CHECK_EQ(cm_error_to_status(CM_EMEDIA), CM_STATUS_MEDIA_ERROR);
+    CHECK_EQ(cm_error_to_status(CM_EDAMAGED), CM_STATUS_MEDIA_ERROR);
     CHECK_EQ(cm_status_to_error(CM_STATUS_OUT_OF_RANGE), CM_ERANGE);
 }
 
