@@ -35,6 +35,8 @@ int cm_os_file_open(const char *path, uint32_t flags, struct cm_os_file **file);
 void cm_os_file_close(struct cm_os_file *file);
 /* Remove the file at a path: to take back one that was made and could not be filled. */
 int cm_os_file_remove(const char *path);
+/* Give a closed file another name in the same folder, durably; CM_EEXIST if that name is taken, whoever was quicker. */
+int cm_os_file_rename_new(const char *from, const char *to);
 
 /* A path that does not depend on the current folder, into `size` bytes; the file need not exist.
  * CM_EINVAL: no path, or longer than that; CM_ENOMEM. */
@@ -60,6 +62,10 @@ int cm_os_file_set_sparse(struct cm_os_file *file);
 /* Make a range a hole: it reads as zeros and takes no space. CM_ENOTSUP if the file system cannot,
  * or the file is not sparse (Windows). As hot as write: sets no sentence. */
 int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length);
+/* Whether the file has a hole at `offset`, and for how many of the next `length` bytes, not 0, that is so. What lies beyond
+ * the end is a hole. Where the system does not know, all is data. May wait for metadata; sets no sentence. */
+int cm_os_file_extent(struct cm_os_file *file, uint64_t offset, uint64_t length,
+                      uint64_t *length_alike, int *is_hole);
 
 /* -- thread.c ---------------------------------------------------------------------------------- */
 

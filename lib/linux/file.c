@@ -106,9 +106,12 @@ static int lock_descriptor(int fd, const char *path, uint32_t flags)
 
     if ((flags & CM_OS_EXCLUSIVE) == 0)
         return 0;
-    while (flock(fd, kind | LOCK_NB) != 0)
+    while (flock(fd, kind | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK && kind == LOCK_EX) /* by readers, or a writer: one cannot know */
+            return cm_file_fail("open", path, EBUSY);
         if (errno != EINTR)
             return cm_file_fail("open", path, errno);
+    }
     return 0;
 }
 
@@ -189,6 +192,37 @@ int cm_os_file_remove(const char *path)
     if (unlink(path) != 0)
         return cm_file_fail("remove", path, errno);
     return 0;
+}
+
+/* A folder whose file system cannot flush folders (EINVAL) does so by itself or not at all. */
+static int flush_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 1 : (size_t)(slash - path) + (slash == path);
+    char *folder = strndup(slash == NULL ? "." : path, length);
+    int fd = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int error = 0;
+
+    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
+        error = cm_file_fail("flush the folder of", path, folder != NULL ? errno : ENOMEM);
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return error;
+}
+
+/* A link is refused as well when the name is taken, on file systems that know no better. */
+int cm_os_file_rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
+        if (errno != EINVAL && errno != ENOSYS)
+            return cm_file_fail("create", to, errno);
+        if (link(from, to) != 0)
+            return cm_file_fail("create", to, errno);
+        if (unlink(from) != 0)
+            return cm_file_fail("remove", from, errno);
+    }
+    return flush_folder_of(to);
 }
 
 /* -- input and output -------------------------------------------------------------------------- */
@@ -272,6 +306,24 @@ int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
                      (off_t)length) != 0)
         if (errno != EINTR)
             return cm_file_error(errno);
+    return 0;
+}
+
+/* The position of the descriptor, which this moves, means nothing: nobody reads or writes by it. */
+int cm_os_file_extent(struct cm_os_file *file, uint64_t offset, uint64_t length,
+                      uint64_t *length_alike, int *is_hole)
+{
+    off_t data = lseek(file->fd, (off_t)offset, SEEK_DATA);
+    off_t end;
+
+    *length_alike = length;
+    *is_hole = data < 0 && errno == ENXIO; /* no data from here on */
+    if (data < 0)
+        return *is_hole || errno == EINVAL || errno == EOPNOTSUPP ? 0 : cm_file_error(errno);
+    *is_hole = (uint64_t)data > offset;
+    end = *is_hole ? data : lseek(file->fd, (off_t)offset, SEEK_HOLE);
+    if (end > 0 && (uint64_t)end > offset && (uint64_t)end - offset < length)
+        *length_alike = (uint64_t)end - offset;
     return 0;
 }
 

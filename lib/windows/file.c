@@ -71,15 +71,26 @@ static DWORD finish(const struct cm_os_file *file, BOOL accepted, OVERLAPPED *re
     return system_error;
 }
 
-static DWORD control(const struct cm_os_file *file, DWORD code, void *input, DWORD size)
+/* `size` of the output becomes what there is of it. */
+static DWORD ask(const struct cm_os_file *file, DWORD code, void *input, DWORD input_size,
+                 void *output, DWORD *size)
 {
     OVERLAPPED request;
-    DWORD done = 0;
+    DWORD room = *size;
 
+    *size = 0;
     if (begin(&request, 0) != 0)
         return ERROR_NOT_ENOUGH_MEMORY;
-    return finish(file, DeviceIoControl(file->handle, code, input, size, NULL, 0, NULL, &request),
-                  &request, &done);
+    return finish(
+        file, DeviceIoControl(file->handle, code, input, input_size, output, room, NULL, &request),
+        &request, size);
+}
+
+static DWORD control(const struct cm_os_file *file, DWORD code, void *input, DWORD size)
+{
+    DWORD none = 0;
+
+    return ask(file, code, input, size, NULL, &none);
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -161,6 +172,9 @@ static int open_handle(const char *path, const wchar_t *native, uint32_t flags, 
         /* For a folder Windows says no more than "access denied". */
         if (!create && is_folder(native))
             system_error = ERROR_DIRECTORY_NOT_SUPPORTED;
+        /* A writer is kept out by readers too, and cannot know by whom. */
+        if (system_error == ERROR_SHARING_VIOLATION && (flags & CM_OS_READ_ONLY) == 0)
+            system_error = ERROR_BUSY;
         return cm_file_fail(create ? "create" : "open", path, system_error);
     }
     return 0;
@@ -283,6 +297,22 @@ int cm_os_file_remove(const char *path)
     return error;
 }
 
+/* Without MOVEFILE_REPLACE_EXISTING a name that is taken is an error. */
+int cm_os_file_rename_new(const char *from, const char *to)
+{
+    wchar_t *native_from;
+    wchar_t *native_to = NULL;
+    int error = native_path("rename", from, &native_from);
+
+    if (error == 0)
+        error = native_path("create", to, &native_to);
+    if (error == 0 && !MoveFileExW(native_from, native_to, MOVEFILE_WRITE_THROUGH))
+        error = cm_file_fail("create", to, GetLastError());
+    free(native_to);
+    free(native_from);
+    return error;
+}
+
 /* -- input and output -------------------------------------------------------------------------- */
 
 uint32_t cm_os_file_alignment(const struct cm_os_file *file)
@@ -368,6 +398,33 @@ int cm_os_file_punch(struct cm_os_file *file, uint64_t offset, uint64_t length)
     range.BeyondFinalZero.QuadPart = (LONGLONG)(offset + length);
     system_error = control(file, FSCTL_SET_ZERO_DATA, &range, sizeof(range));
     return system_error == 0 ? 0 : cm_file_error(system_error);
+}
+
+/* One range is enough of an answer: that there are more is no error. File systems without sparse files do not know the
+ * question. */
+int cm_os_file_extent(struct cm_os_file *file, uint64_t offset, uint64_t length,
+                      uint64_t *length_alike, int *is_hole)
+{
+    FILE_ALLOCATED_RANGE_BUFFER asked;
+    FILE_ALLOCATED_RANGE_BUFFER data;
+    DWORD size = sizeof(data);
+    DWORD system_error;
+    uint64_t end;
+
+    asked.FileOffset.QuadPart = (LONGLONG)offset;
+    asked.Length.QuadPart = (LONGLONG)length;
+    system_error = ask(file, FSCTL_QUERY_ALLOCATED_RANGES, &asked, sizeof(asked), &data, &size);
+    *length_alike = length;
+    *is_hole = 0;
+    if (system_error != 0 && system_error != ERROR_MORE_DATA)
+        return cm_file_error(system_error) == CM_ENOTSUP ? 0 : cm_file_error(system_error);
+    *is_hole = size < sizeof(data) || (uint64_t)data.FileOffset.QuadPart > offset;
+    if (size < sizeof(data))
+        return 0;
+    end = (uint64_t)data.FileOffset.QuadPart + (*is_hole ? 0 : (uint64_t)data.Length.QuadPart);
+    if (end > offset && end - offset < length)
+        *length_alike = end - offset;
+    return 0;
 }
 
 /* -- sizes ------------------------------------------------------------------------------------- */

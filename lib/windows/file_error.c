@@ -8,7 +8,7 @@
 
 static const char path_advice[] = "there is no such file or folder. Check the path.";
 static const char name_advice[] = "this is not a name that a file can have. Check the path.";
-static const char busy_advice[] = "another program has it open for writing. Close it there first.";
+static const char busy_advice[] = "it is open for writing elsewhere. Close it there first.";
 static const char there_advice[] = "it exists already. Choose another name, or remove it first.";
 static const char full_advice[] = "the disk is full. Free some space.";
 
@@ -25,6 +25,7 @@ const struct cm_file_error_row cm_file_errors[] = {
     {ERROR_FILE_EXISTS, CM_EEXIST, there_advice},
     {ERROR_ALREADY_EXISTS, CM_EEXIST, there_advice},
     {ERROR_SHARING_VIOLATION, CM_EBUSY, busy_advice},
+    {ERROR_BUSY, CM_EBUSY, "it is in use elsewhere. Close it there first."},
     {ERROR_LOCK_VIOLATION, CM_EBUSY, "another program has locked a part of it."},
     {ERROR_USER_MAPPED_FILE, CM_EBUSY, "another program has it mapped into its memory."},
     {ERROR_DELETE_PENDING, CM_EBUSY, "it is being deleted; a program still has it open."},

@@ -197,6 +197,88 @@ static void one_writer_and_readers(void)
     unmake(reader, NAME);
 }
 
+/* Readers that want it still, as those of containers do, and writers keep each other out: in one process too. */
+static void still_readers_and_writers(void)
+{
+    struct cm_os_file *writer = make(NAME);
+    struct cm_os_file *reader;
+    struct cm_os_file *second;
+
+    if (writer == NULL)
+        return;
+    refused(NAME, CM_OS_READ_ONLY | CM_OS_EXCLUSIVE, CM_EBUSY);
+    CHECK(strstr(cm_last_error(), "open for writing elsewhere") != NULL);
+    refused(NAME, CM_OS_EXCLUSIVE, CM_EBUSY);
+    CHECK(strstr(cm_last_error(), "in use elsewhere") != NULL);
+    cm_os_file_close(writer);
+
+    CHECK_EQ(cm_os_file_open(NAME, CM_OS_READ_ONLY | CM_OS_EXCLUSIVE, &reader), 0);
+    CHECK_EQ(cm_os_file_open(NAME, CM_OS_READ_ONLY | CM_OS_EXCLUSIVE, &second), 0);
+    refused(NAME, CM_OS_EXCLUSIVE, CM_EBUSY);
+    cm_os_file_close(reader);
+    unmake(second, NAME);
+}
+
+static void extents_tell_holes_from_data(void)
+{
+    struct cm_os_file *file = make(NAME);
+    uint64_t length;
+    int is_hole;
+
+    if (file == NULL)
+        return;
+    CHECK_EQ(cm_os_file_resize(file, 16 * MIB), 0);
+    memset(buffer, 'x', MIB);
+    CHECK_EQ(cm_os_file_write(file, buffer, MIB, 4 * MIB), 0);
+    CHECK_EQ(cm_os_file_extent(file, 4 * MIB, MIB, &length, &is_hole), 0);
+    CHECK_EQ(length, MIB); /* never said of more than was asked */
+    CHECK_EQ(is_hole, 0);
+    CHECK_EQ(cm_os_file_extent(file, 0, 16 * MIB, &length, &is_hole), 0);
+    if (!is_hole) { /* the file system does not know: then all is data */
+        CHECK_EQ(length, 16 * MIB);
+        unmake(file, NAME);
+        return;
+    }
+    CHECK_EQ(length, 4 * MIB);
+    CHECK_EQ(cm_os_file_extent(file, MIB, MIB, &length, &is_hole), 0);
+    CHECK_EQ(length, MIB);
+    CHECK_EQ(is_hole, 1);
+    CHECK_EQ(cm_os_file_extent(file, 4 * MIB + 512, 8 * MIB, &length, &is_hole), 0);
+    CHECK_EQ(length, MIB - 512);
+    CHECK_EQ(is_hole, 0);
+    CHECK_EQ(cm_os_file_extent(file, 5 * MIB, 11 * MIB, &length, &is_hole), 0);
+    CHECK_EQ(length, 11 * MIB);
+    CHECK_EQ(is_hole, 1);
+    CHECK_EQ(cm_os_file_extent(file, 32 * MIB, MIB, &length, &is_hole), 0);
+    CHECK_EQ(is_hole, 1);
+    unmake(file, NAME);
+}
+
+static void a_new_name_is_never_taken_from_another(void)
+{
+    struct cm_os_file *file = make(NAME);
+
+    if (file == NULL)
+        return;
+    memset(buffer, 'n', 512);
+    CHECK_EQ(cm_os_file_write(file, buffer, 512, 0), 0);
+    cm_os_file_close(file);
+    file = make("test_os.there");
+    cm_os_file_close(file);
+    CHECK_EQ(cm_os_file_rename_new(NAME, "test_os.there"), CM_EEXIST);
+    CHECK(strstr(cm_last_error(), "test_os.there") != NULL);
+    CHECK_EQ(cm_os_file_remove("test_os.there"), 0);
+    CHECK_EQ(cm_os_file_rename_new(NAME, "test_os.there"), 0);
+    refused(NAME, CM_OS_READ_ONLY, CM_ENOENT);
+    CHECK_EQ(cm_os_file_open("test_os.there", CM_OS_READ_ONLY, &file), 0);
+    CHECK_EQ(cm_os_file_read(file, buffer, 512, 0), 0);
+    CHECK(all_are(buffer, 512, 'n'));
+    cm_os_file_close(file);
+    CHECK_EQ(cm_os_file_rename_new(NAME, "test_os.other"), CM_ENOENT);
+    CHECK_EQ(cm_os_file_rename_new("test_os.there", "no-folder/x"), CM_ENOENT);
+    CHECK_EQ(cm_os_file_remove("test_os.there"), 0);
+}
+
 static void read_only_is_read_only(void)
 {
     struct cm_os_file *file = make(NAME);
@@ -587,6 +669,9 @@ int main(int argc, char **argv)
         CHECK_TEST(sparse_file_takes_less),
         CHECK_TEST(punch_gives_space_back),
         CHECK_TEST(one_writer_and_readers),
+        CHECK_TEST(still_readers_and_writers),
+        CHECK_TEST(extents_tell_holes_from_data),
+        CHECK_TEST(a_new_name_is_never_taken_from_another),
         CHECK_TEST(read_only_is_read_only),
         CHECK_TEST(beyond_the_end_are_zeros),
         CHECK_TEST(missing_and_existing),
