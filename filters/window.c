@@ -49,6 +49,13 @@ static int window_trim(void *context, uint64_t offset, uint64_t length)
     return cm_image_trim(window->below, window->offset + offset, length);
 }
 
+static int window_extent(void *context, uint64_t offset, uint64_t length, struct cm_extent *extent)
+{
+    const struct window *window = context;
+
+    return cm_image_extent(window->below, window->offset + offset, length, extent);
+}
+
 /* How much of the storage is the window's nobody knows, so `allocated` stays the size. */
 static int window_info(void *context, struct cm_image_info *info)
 {
@@ -79,6 +86,7 @@ static struct cm_image_ops ops_over(const struct cm_image *below, const struct c
         .read = window_read,
         .close = window_close,
         .info = window_info,
+        .extent = window_extent,
     };
 
     if (cm_image_is_volatile(below))

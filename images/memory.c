@@ -183,6 +183,23 @@ static int memory_info(void *context, struct cm_image_info *info)
     return 0;
 }
 
+static int memory_extent(void *context, uint64_t offset, uint64_t length, struct cm_extent *extent)
+{
+    const struct memory *memory = context;
+    int is_there = atomic_load(&memory->entries[offset / CHUNK_SIZE].data) != NULL;
+
+    extent->flags = is_there ? CM_EXTENT_ALLOCATED : CM_EXTENT_ZERO;
+    extent->length = 0;
+    while (extent->length < length) {
+        struct piece piece = first_piece(memory, offset + extent->length, length - extent->length);
+
+        if ((atomic_load(&piece.entry->data) != NULL) != is_there && extent->length > 0)
+            break;
+        extent->length += piece.length;
+    }
+    return 0;
+}
+
 static void memory_close(void *context)
 {
     struct memory *memory = context;
@@ -203,6 +220,7 @@ static const struct cm_image_ops memory_ops = {
     .write = memory_write,
     .trim = memory_trim,
     .info = memory_info,
+    .extent = memory_extent,
 };
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -241,6 +259,7 @@ int cm_memory_open(const char *rest, const struct cm_image_options *options,
                    struct cm_image **image)
 {
     struct cm_image_ops space;
+    uint32_t sector_size = options->sector_size != 0 ? options->sector_size : CM_SECTOR_SIZE_SMALL;
     struct memory *memory;
     uint64_t size;
     int error = cm_parse_size(rest, &size);
@@ -250,14 +269,14 @@ int cm_memory_open(const char *rest, const struct cm_image_options *options,
     if (options->size != 0 && options->size != size)
         return cm_fail(CM_EINVAL, "memory:%s names a size already, and %llu is another.", rest,
                        (unsigned long long)options->size);
-    if (size == 0 || size % options->sector_size != 0)
+    if (size == 0 || size % sector_size != 0)
         return cm_fail(CM_EINVAL, "memory:%s is not whole sectors of %u bytes.", rest,
-                       (unsigned)options->sector_size);
+                       (unsigned)sector_size);
     memory = make(size);
     if (memory == NULL)
         return cm_fail(CM_ENOMEM, "no memory for the table of a memory disk of %llu bytes.",
                        (unsigned long long)size);
-    error = cm_image_new(ops_for(options, &space), memory, size, options->sector_size, image);
+    error = cm_image_new(ops_for(options, &space), memory, size, sector_size, image);
     if (error != 0)
         memory_close(memory);
     return error;

@@ -18,6 +18,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "abi/coremnt_abi.h"
 #include "lib/core/aligned.h"
@@ -28,6 +29,7 @@
 struct raw {
     struct cm_os_file *file;
     struct cm_aligned *aligned; /* in front of it */
+    char path[];                /* as it was opened, for whoever asks */
 };
 
 /* -- the file, as aligned.c sees it ------------------------------------------------------------ */
@@ -108,7 +110,21 @@ static int raw_info(void *context, struct cm_image_info *info)
     struct raw *raw = context;
 
     info->format = "raw";
+    info->path = raw->path;
     return cm_os_file_allocated(raw->file, &info->allocated);
+}
+
+static int raw_extent(void *context, uint64_t offset, uint64_t length, struct cm_extent *extent)
+{
+    struct raw *raw = context;
+    int is_hole;
+    int error = cm_os_file_extent(raw->file, offset, length, &extent->length, &is_hole);
+
+    if (error != 0)
+        return error;
+    extent->flags = is_hole ? CM_EXTENT_ZERO : CM_EXTENT_ALLOCATED;
+    extent->place = is_hole ? CM_EXTENT_NO_PLACE : offset;
+    return 0;
 }
 
 static void raw_close(void *context)
@@ -130,6 +146,7 @@ static const struct cm_image_ops raw_ops = {
     .trim = raw_trim,
     .info = raw_info,
     .resize = raw_resize,
+    .extent = raw_extent,
 };
 
 static const struct cm_image_ops raw_read_only_ops = {
@@ -138,6 +155,7 @@ static const struct cm_image_ops raw_read_only_ops = {
     .read = raw_read,
     .close = raw_close,
     .info = raw_info,
+    .extent = raw_extent,
 };
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -193,7 +211,8 @@ static int fit(struct cm_os_file *file, const char *path, const struct cm_image_
 static uint32_t file_flags(const struct cm_image_options *options)
 {
     return CM_OS_IMAGE | ((options->flags & CM_OPEN_CACHED) != 0 ? CM_OS_CACHED : 0) |
-           ((options->flags & CM_OPEN_UNCACHED) != 0 ? CM_OS_UNCACHED : 0);
+           ((options->flags & CM_OPEN_UNCACHED) != 0 ? CM_OS_UNCACHED : 0) |
+           ((options->flags & CM_OPEN_STILL) != 0 ? CM_OS_EXCLUSIVE : 0);
 }
 
 static int open_existing(const char *path, const struct cm_image_options *options,
@@ -256,18 +275,20 @@ static int can_punch(struct cm_os_file *file, uint64_t size)
 }
 
 /* From an open file on; the file is the image's if it succeeds, and stays the caller's if not. */
-static int make_image(struct cm_os_file *file, uint64_t size,
+static int make_image(struct cm_os_file *file, const char *path, uint64_t size,
                       const struct cm_image_options *options, struct cm_image **image)
 {
     struct cm_aligned_below below = {file, file_read, file_write, file_resize};
     struct cm_aligned_shape shape = {cm_os_file_alignment(file), options->sector_size, size};
     int read_only = (options->flags & CM_OPEN_READ_ONLY) != 0;
     struct cm_image_ops ops = read_only ? raw_read_only_ops : raw_ops;
-    struct raw *raw = calloc(1, sizeof(*raw));
+    size_t path_size = strlen(path) + 1;
+    struct raw *raw = calloc(1, sizeof(*raw) + path_size);
     int error;
 
     if (raw == NULL)
         return cm_fail(CM_ENOMEM, "no memory for an image.");
+    memcpy(raw->path, path, path_size);
     if (!read_only && !can_punch(file, size))
         ops.trim = NULL;
     raw->file = file;
@@ -281,20 +302,24 @@ static int make_image(struct cm_os_file *file, uint64_t size,
     return error;
 }
 
-int cm_raw_open(const char *path, const struct cm_image_options *options, struct cm_image **image)
+int cm_raw_open(const char *path, const struct cm_image_options *given, struct cm_image **image)
 {
-    int created = (options->flags & CM_OPEN_CREATE) != 0;
+    struct cm_image_options options = *given;
+    int created = (options.flags & CM_OPEN_CREATE) != 0;
     struct cm_os_file *file;
     uint64_t size;
-    int error = created ? create(path, options, &file, &size) : CM_EEXIST;
+    int error;
 
-    if (!created || (error == CM_EEXIST && (options->flags & CM_OPEN_OR_CREATE) != 0)) {
+    if (options.sector_size == 0) /* nothing in the file tells it */
+        options.sector_size = CM_SECTOR_SIZE_SMALL;
+    error = created ? create(path, &options, &file, &size) : CM_EEXIST;
+    if (!created || (error == CM_EEXIST && (options.flags & CM_OPEN_OR_CREATE) != 0)) {
         created = 0;
-        error = open_existing(path, options, &file, &size);
+        error = open_existing(path, &options, &file, &size);
     }
     if (error != 0)
         return error;
-    error = make_image(file, size, options, image);
+    error = make_image(file, path, size, &options, image);
     if (error != 0 && created)
         return take_back(file, path, error);
     if (error != 0)

@@ -140,9 +140,11 @@ struct cm_image_options {
 /**
  * Open the image that a specification names.
  *
- * "KIND:REST" with a KIND of cm_image_kinds(), or else a path, which is taken as "raw:PATH".
- * `size` given for an image that exists: a smaller file is grown to it (sparse; not when
- * read-only: CM_EINVAL), a larger one is refused (CM_EINVAL), because cutting it would lose data.
+ * "KIND:REST" with a KIND of cm_image_kinds(), or else a path, which is of the kind that has its extension, and raw
+ * when none has. What a file begins with is never looked at to decide.
+ * `size` given for an image that exists: a smaller raw file is grown to it (sparse; not when
+ * read-only: CM_EINVAL), a larger one is refused (CM_EINVAL), because cutting it would lose data; a
+ * container must have that size. So it is with a sector size, which a container knows itself.
  * A size that is not a multiple of the sector size is refused (CM_EINVAL).
  *
  * Blocks for as long as the system takes to open a file.

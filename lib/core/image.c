@@ -7,6 +7,7 @@
  * that is CM_IMAGE_PARALLEL, take no lock.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,15 @@ int cm_image_close(struct cm_image *image)
         cm_fail(error, "the image could not be flushed: %s. What was written last may be lost.",
                 cm_error_name(error));
     return error;
+}
+
+void cm_image_discard(struct cm_image *image)
+{
+    char sentence[1024];
+
+    snprintf(sentence, sizeof(sentence), "%s", cm_last_error());
+    (void)cm_image_close(image);
+    cm_fail(CM_OK, "%s", sentence);
 }
 
 /* -- I/O --------------------------------------------------------------------------------------- */
@@ -247,6 +257,16 @@ int cm_image_get_info(struct cm_image *image, struct cm_image_info *info)
     return error;
 }
 
+/* Whoever asks counts in sectors, and storage below need not. One that is partly this and partly that is data. */
+static void to_sectors(struct cm_extent *extent, uint32_t sector_size)
+{
+    uint64_t whole = extent->length - extent->length % sector_size;
+
+    if (whole == 0)
+        extent->flags = CM_EXTENT_ALLOCATED;
+    extent->length = whole == 0 ? sector_size : whole;
+}
+
 /* The callback's answer is held to what was asked: a loop over an image must come to its end. */
 int cm_image_extent(struct cm_image *image, uint64_t offset, uint64_t length,
                     struct cm_extent *extent)
@@ -261,6 +281,8 @@ int cm_image_extent(struct cm_image *image, uint64_t offset, uint64_t length,
     leave(image);
     if (error == 0 && (extent->length == 0 || extent->length > length))
         error = CM_EIO;
+    if (error == 0)
+        to_sectors(extent, image->sector_size);
     return error;
 }
 

@@ -18,8 +18,9 @@ struct cm_store;
 
 /*
  * Opens an image of one kind. `rest` is what follows "KIND:" and is not empty. The options are
- * complete and checked: known flags that go together, a sector size of 512 or 4096, a size that is
- * 0 or whole sectors. Sets *image, and the sentence if it fails.
+ * complete and checked: known flags that go together, a sector size of 512 or 4096 or 0 (the image's own), a size that is
+ * 0 or whole sectors. A kind with a `struct cm_container` is never given CM_OPEN_OR_CREATE. Sets *image, and the sentence
+ * if it fails.
  */
 typedef int cm_image_opener(const char *rest, const struct cm_image_options *options,
                             struct cm_image **image);
@@ -27,6 +28,9 @@ typedef int cm_image_opener(const char *rest, const struct cm_image_options *opt
 /* Past the system's cache, also on systems where that is not needed. Only from within: for tests,
  * which call an opener themselves. */
 #define CM_OPEN_UNCACHED (1u << 31)
+
+/* Nobody may have it open for writing meanwhile (CM_EBUSY), not even where readers do not mind. Only from within. */
+#define CM_OPEN_STILL (1u << 30)
 
 /* One for each kind, in images/. Their table is in registry.c. */
 cm_image_opener cm_memory_open;
@@ -49,6 +53,23 @@ struct cm_container {
 
 extern const struct cm_container cm_vhd_container;
 extern const struct cm_container cm_vhdx_container;
+
+/* What a specification names: for those who do something else with it than open it. */
+struct cm_image_place {
+    const char *kind;                     /* "raw" */
+    const struct cm_container *container; /* NULL: files of this kind have no structure */
+    const char *path;                     /* within the specification; NULL: it is not a file */
+};
+
+/* Sets the sentence. @return 0, CM_EFORMAT, CM_EINVAL. Any thread. */
+int cm_image_place(const char *spec, struct cm_image_place *place);
+
+/* As cm_image_open(), with CM_OPEN_STILL allowed. */
+int cm_image_open_inner(const char *spec, const struct cm_image_options *options,
+                        struct cm_image **image);
+
+/* Close an image that is of no use; the sentence stays, whatever its flush says. */
+void cm_image_discard(struct cm_image *image);
 
 /* Whether a disk can have this size: bytes. */
 static inline int cm_size_is_possible(uint64_t size, uint32_t sector_size)
