@@ -40,7 +40,8 @@ struct vhdx_header {
     int other_is_damaged;        /* the other slot holds no valid header: for check */
 };
 
-/* The identifier and the header that counts. CM_EFORMAT: no VHDX, or none that is whole; CM_ENOTSUP: a newer version. */
+/* The identifier and the header that counts. CM_EFORMAT: no VHDX; CM_EDAMAGED: no header is whole, or the log not in the
+ * file; CM_ENOTSUP: a newer version. */
 int vhdx_header_read(struct cm_store *store, struct vhdx_header *header);
 
 /* Make the change durable: the slot that does not count is written with the next sequence number and flushed, then the
@@ -54,18 +55,27 @@ struct vhdx_region {
     uint32_t size;
 };
 
+#define VHDX_REGIONS_UNKNOWN_MAX 8u
+
 /* They are inside the file and overlap neither each other nor the log. */
 struct vhdx_regions {
     struct vhdx_region bat;
     struct vhdx_region metadata;
-    int one_is_damaged; /* one of the two tables: for check */
+    struct vhdx_region unknown[VHDX_REGIONS_UNKNOWN_MAX]; /* of others, not required: left alone */
+    unsigned unknown_count;
+    int one_is_damaged; /* one of the two tables, or they differ; the first counts. For check */
 };
 
-/* `store` shows the file with its log replayed. CM_ENOTSUP: a required region that we do not know. */
+/* `store` shows the file with its log replayed. CM_ENOTSUP: a required region that we do not know, or too many others;
+ * CM_EDAMAGED. */
 int vhdx_regions_read(struct cm_store *store, const struct vhdx_header *header,
                       struct vhdx_regions *regions);
-int vhdx_regions_write(struct cm_store *store,
-                       const struct vhdx_regions *regions); /* both tables; no flush */
+/* Both tables, with a flush between them so that one is always whole; no flush at the end. CM_ENOTSUP: there are unknown
+ * regions. */
+int vhdx_regions_write(struct cm_store *store, const struct vhdx_regions *regions);
+/* One table's VHDX_REGIONS_SIZE bytes, and whether they are one: for check. */
+int vhdx_regions_read_table(struct cm_store *store, unsigned slot, unsigned char *table,
+                            int *is_whole);
 
 /* -- metadata (metadata.c) --------------------------------------------------------------------- */
 
@@ -82,12 +92,23 @@ struct vhdx_metadata {
     uint32_t locator_size; /* bytes of the item */
 };
 
-/* CM_ENOTSUP: a required item that we do not know. */
+/* The items that count lie inside the region. CM_ENOTSUP: a required item that we do not know; CM_EDAMAGED. */
 int vhdx_metadata_read(struct cm_store *store, const struct vhdx_region *region,
                        struct vhdx_metadata *metadata);
-/* All of the region of a new file; with room for a locator of 64 KiB. No flush. Fills disk_size_at and locator_at. */
+/* All that the region of a new file is to hold; with a parent, an item of VHDX_LOCATOR_ROOM zeros for its locator. The
+ * region was zeros before. No flush. Fills disk_size_at, locator_at and locator_size. */
+#define VHDX_LOCATOR_ROOM 65536u
 int vhdx_metadata_write(struct cm_store *store, const struct vhdx_region *region,
                         struct vhdx_metadata *metadata);
+
+/*
+ * Give the image another parent locator, what vhdx_locator_make() made; `size` 0: it has no parent any more. Written
+ * beside the old one and then taken in its place, so that a power cut leaves one of the two. Flushes. CM_ENOSPC: no room
+ * for it in the region. The log must be empty, or not hold pages of the metadata.
+ */
+int vhdx_metadata_set_locator(struct cm_store *store, const struct vhdx_region *region,
+                              struct vhdx_metadata *metadata, const unsigned char *bytes,
+                              uint32_t size);
 
 /* BAT entries that a disk needs, those of bitmap blocks included. */
 uint64_t vhdx_bat_entries(const struct vhdx_metadata *metadata);
@@ -115,7 +136,7 @@ void vhdx_locator_free(struct vhdx_locator *locator); /* what it points to */
 
 /*
  * A store that shows the file as it is when the log has been replayed, without changing it: what is below stays the
- * caller's and must outlive it. With an empty log *replayed is NULL. CM_EFORMAT: the log is damaged, or the file
+ * caller's and must outlive it. With an empty log *replayed is NULL. CM_EDAMAGED: the log is damaged, or the file
  * shorter than it says. Time and memory are bounded whatever the log says.
  */
 int vhdx_replay_view(struct cm_store *store, const struct vhdx_header *header,
