@@ -88,6 +88,13 @@ int cm_image_new(const struct cm_image_ops *ops, void *context, uint64_t size, u
     return 0;
 }
 
+static void release(struct cm_image *image)
+{
+    image->ops.close(image->context);
+    cm_os_mutex_destroy(&image->serial);
+    free(image);
+}
+
 int cm_image_close(struct cm_image *image)
 {
     int error;
@@ -95,9 +102,7 @@ int cm_image_close(struct cm_image *image)
     if (image == NULL)
         return 0;
     error = cm_image_flush(image);
-    image->ops.close(image->context);
-    cm_os_mutex_destroy(&image->serial);
-    free(image);
+    release(image);
     if (error != 0)
         cm_fail(error, "the image could not be flushed: %s. What was written last may be lost.",
                 cm_error_name(error));
@@ -109,7 +114,7 @@ void cm_image_discard(struct cm_image *image)
     char sentence[1024];
 
     snprintf(sentence, sizeof(sentence), "%s", cm_last_error());
-    (void)cm_image_close(image);
+    release(image);
     cm_fail(CM_OK, "%s", sentence);
 }
 

@@ -68,7 +68,7 @@ int cm_image_place(const char *spec, struct cm_image_place *place);
 int cm_image_open_inner(const char *spec, const struct cm_image_options *options,
                         struct cm_image **image);
 
-/* Close an image that is of no use; the sentence stays, whatever its flush says. */
+/* Close an image that is of no use: without a flush, and the sentence stays. */
 void cm_image_discard(struct cm_image *image);
 
 /* Whether a disk can have this size: bytes. */
