@@ -21,6 +21,7 @@ enum cli_exit {
     CLI_IN_USE = 4,    /* the disk, letter or image is in use */
     CLI_NO_RIGHTS = 5, /* needs an administrator, or rights on a file */
     CLI_NO_DRIVER = 6, /* the driver is not installed, not started, or of another version */
+    CLI_DAMAGED = 7,   /* the image's own structures are damaged */
 };
 
 struct cli_verb {
@@ -34,7 +35,7 @@ struct cli_verb {
 
 /* One per file cmd_<verb>.c; main.c lists them. */
 extern const struct cli_verb cmd_driver, cmd_create, cmd_mount, cmd_attach, cmd_unmount, cmd_resize,
-    cmd_list, cmd_stats, cmd_info;
+    cmd_list, cmd_stats, cmd_info, cmd_map, cmd_check, cmd_convert, cmd_compact;
 
 /* -- failures (main.c) ------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  * cmd_info.c - `coremnt info`: what an image is, and which partitions it has.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -10,17 +11,90 @@
 
 #include <coremnt/disk.h>
 
-static void print_json(const char *name, const struct cm_image_info *info,
+#define BEGINNING 4096u /* bytes that are looked at */
+
+/* -- raw files that look like something else ---------------------------------------------------- */
+
+static const struct {
+    uint32_t at; /* byte */
+    const char *bytes;
+    const char *format;
+    int is_ours; /* it can be opened as "FORMAT:PATH" */
+} beginnings[] = {
+    {0, "vhdxfile", "vhdx", 1}, {0, "conectix", "vhd", 1},          {0, "QFI\xfb", "qcow2", 0},
+    {0, "KDMV", "vmdk", 0},     {64, "\x7f\x10\xda\xbe", "vdi", 0},
+};
+
+#define BEGINNING_COUNT (sizeof(beginnings) / sizeof(beginnings[0]))
+
+/* An index into beginnings[], or BEGINNING_COUNT. Only told, never believed: registry.c says why. */
+static size_t find_beginning(struct cm_image *image, const struct cm_image_info *info)
+{
+    unsigned char start[BEGINNING];
+    size_t i;
+
+    if (strcmp(info->format, "raw") != 0 || info->size < sizeof(start) ||
+        cm_image_read(image, start, sizeof(start), 0) != 0)
+        return BEGINNING_COUNT;
+    for (i = 0; i < BEGINNING_COUNT; i++)
+        if (memcmp(start + beginnings[i].at, beginnings[i].bytes, strlen(beginnings[i].bytes)) == 0)
+            break;
+    return i;
+}
+
+static void print_beginning(size_t found, const struct cm_image_info *info)
+{
+    if (found == BEGINNING_COUNT)
+        return;
+    printf("note:         its bytes begin like a %s image, and are a disk all the same",
+           beginnings[found].format);
+    if (beginnings[found].is_ours && info->path != NULL)
+        printf(";\n              to open what is in them: %s:%s", beginnings[found].format,
+               info->path);
+    printf("\n");
+}
+
+/* -- what it is --------------------------------------------------------------------------------- */
+
+static const char *const layouts[] = {
+    [CM_LAYOUT_FLAT] = "flat",
+    [CM_LAYOUT_DYNAMIC] = "dynamic",
+    [CM_LAYOUT_CHANGES] = "differencing",
+};
+
+static const char *path_of(const struct cm_image_info *info)
+{
+    return info->path != NULL ? info->path : "";
+}
+
+static void print_json(const char *name, struct cm_image *image, const struct cm_image_info *info,
                        const struct cm_partition_table *table)
 {
     struct out_json json = {0};
+    struct cm_image_info of_parent;
+    size_t found = find_beginning(image, info);
 
     out_json_begin(&json, NULL, '{');
     out_json_string(&json, "image", name);
     out_json_string(&json, "format", info->format);
+    out_json_string(&json, "layout", layouts[info->layout]);
     out_json_number(&json, "size", info->size);
     out_json_number(&json, "allocated", info->allocated);
     out_json_number(&json, "sector_size", info->sector_size);
+    out_json_number(&json, "block_size", info->block_size);
+    out_json_bool(&json, "dirty", info->was_dirty);
+    if (found != BEGINNING_COUNT)
+        out_json_string(&json, "begins_like", beginnings[found].format);
+    out_json_begin(&json, "parents", '[');
+    for (struct cm_image *parent = cm_image_parent(image);
+         parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
+         parent = cm_image_parent(parent)) {
+        out_json_begin(&json, NULL, '{');
+        out_json_string(&json, "path", path_of(&of_parent));
+        out_json_string(&json, "format", of_parent.format);
+        out_json_end(&json, '}');
+    }
+    out_json_end(&json, ']');
     partition_print_json(&json, table);
     out_json_end(&json, '}');
 }
@@ -35,13 +109,35 @@ static void print_size(const char *label, uint64_t bytes)
     printf("\n");
 }
 
-static void print_text(const char *name, const struct cm_image_info *info)
+static void print_layout(const struct cm_image_info *info)
 {
+    char size[OUT_SIZE_TEXT];
+
+    printf("layout:       %s", layouts[info->layout]);
+    if (info->block_size != 0)
+        printf(", blocks of %s", out_size(info->block_size, size));
+    printf("\n");
+}
+
+static void print_text(const char *name, struct cm_image *image, const struct cm_image_info *info)
+{
+    struct cm_image_info of_parent;
+
     printf("image:        %s\n", name);
     printf("format:       %s\n", info->format);
+    print_layout(info);
     print_size("size:", info->size);
     print_size("allocated:", info->allocated);
     printf("sector size:  %u bytes\n", (unsigned)info->sector_size);
+    for (struct cm_image *parent = cm_image_parent(image);
+         parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
+         parent = cm_image_parent(parent))
+        printf("parent:       %s (%s)\n", path_of(&of_parent), of_parent.format);
+    if (info->was_dirty)
+        printf(
+            "state:        was not closed by its last writer; it is read with what its log holds, "
+            "and\n              made whole when it is next opened for writing\n");
+    print_beginning(find_beginning(image, info), info);
 }
 
 static int describe(const char *name, struct cm_image *image, int as_json)
@@ -55,9 +151,9 @@ static int describe(const char *name, struct cm_image *image, int as_json)
     if (error != 0)
         return error;
     if (as_json) {
-        print_json(name, &info, table);
+        print_json(name, image, &info, table);
     } else {
-        print_text(name, &info);
+        print_text(name, image, &info);
         error = partition_print_text(table);
     }
     cm_free(table);
@@ -105,8 +201,10 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
 const struct cli_verb cmd_info = {
     .name = "info",
     .arguments = "IMAGE [OPTIONS]",
-    .summary = "tell what an image is: format, sizes, space taken, partitions",
+    .summary = "tell what an image is: format, sizes, space taken, parents, partitions",
     .details = "\n  --json               for programs; sizes are in bytes\n"
-               "  --sector-size BYTES  512 (the default) or 4096: what an MBR counts in\n",
+               "  --sector-size BYTES  512 or 4096: what an MBR counts in. Of a raw file, which "
+               "does not keep\n"
+               "                       it, 512 if it is not given\n",
     .run = run,
 };

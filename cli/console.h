@@ -17,4 +17,7 @@ unsigned console_interrupts(void);
 /* The system will end the program in a few seconds: the window is closed, the user logs off. */
 int console_is_closing(void);
 
+/* Whether stderr is seen by somebody as it is written: a terminal. */
+int console_shows_errors(void);
+
 #endif

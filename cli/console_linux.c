@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/console.h"
 
@@ -46,4 +47,9 @@ unsigned console_interrupts(void)
 int console_is_closing(void)
 {
     return 0;
+}
+
+int console_shows_errors(void)
+{
+    return isatty(STDERR_FILENO);
 }

@@ -4,6 +4,7 @@
  *
  * Windows calls on_event() on a thread of its own; everything else is the program's one thread.
  */
+#include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <windows.h>
@@ -104,4 +105,10 @@ unsigned console_interrupts(void)
 int console_is_closing(void)
 {
     return closing != 0;
+}
+
+/* The null device counts too, and takes it. */
+int console_shows_errors(void)
+{
+    return _isatty(_fileno(stderr)) != 0;
 }

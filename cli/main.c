@@ -12,8 +12,8 @@
 #include <coremnt/coremnt.h>
 
 static const struct cli_verb *const verbs[] = {
-    &cmd_driver, &cmd_create, &cmd_mount, &cmd_attach, &cmd_unmount,
-    &cmd_resize, &cmd_list,   &cmd_stats, &cmd_info,
+    &cmd_driver, &cmd_create,  &cmd_mount, &cmd_attach,  &cmd_unmount, &cmd_list, &cmd_stats,
+    &cmd_info,   &cmd_convert, &cmd_check, &cmd_compact, &cmd_resize,  &cmd_map,
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
@@ -32,7 +32,7 @@ static const struct {
 } exit_codes[] = {
     {CM_EINVAL, CLI_USAGE},       {CM_EFORMAT, CLI_USAGE},      {CM_ENOENT, CLI_NOT_FOUND},
     {CM_EBUSY, CLI_IN_USE},       {CM_EACCES, CLI_NO_RIGHTS},   {CM_ENODRIVER, CLI_NO_DRIVER},
-    {CM_ESTOPPED, CLI_NO_DRIVER}, {CM_EVERSION, CLI_NO_DRIVER},
+    {CM_ESTOPPED, CLI_NO_DRIVER}, {CM_EVERSION, CLI_NO_DRIVER}, {CM_EDAMAGED, CLI_DAMAGED},
 };
 
 /* For a CM_E... */
@@ -84,12 +84,14 @@ static int print_help(void)
     for (i = 0; i < VERB_COUNT; i++)
         printf("  %-9s %s%s\n", verbs[i]->name, verbs[i]->summary,
                verbs[i]->windows_only && !ON_WINDOWS ? " (Windows only)" : "");
-    printf("\n\"coremnt VERB --help\" tells more. \"coremnt --version\" tells the version.\n"
-           "\nAn IMAGE is a path, or one of:\n");
+    printf(
+        "\n\"coremnt VERB --help\" tells more. \"coremnt --version\" tells the version.\n"
+        "\nAn IMAGE is a path, whose extension tells its kind (none of them: raw), or one of:\n");
     for (kind = cm_image_kinds(); kind->name != NULL; kind++)
         printf("  %-14s %s\n", kind->syntax, kind->summary);
     printf("\nExit codes: 0 done; 1 failed; 2 wrong usage; 3 no such image, disk or letter;\n"
-           "4 in use; 5 no rights; 6 driver not installed, not started or of another version.\n");
+           "4 in use; 5 no rights; 6 driver not installed, not started or of another version;\n"
+           "7 the image is damaged.\n");
     return CLI_OK;
 }
 
