@@ -73,6 +73,9 @@ int vhdx_regions_read(struct cm_store *store, const struct vhdx_header *header,
 /* Both tables, with a flush between them so that one is always whole; no flush at the end. CM_ENOTSUP: there are unknown
  * regions. */
 int vhdx_regions_write(struct cm_store *store, const struct vhdx_regions *regions);
+/* The VHDX_REGIONS_SIZE bytes of either. CM_ENOTSUP as above. */
+int vhdx_regions_make(struct cm_store *store, const struct vhdx_regions *regions,
+                      unsigned char *table);
 /* One table's VHDX_REGIONS_SIZE bytes, and whether they are one: for check. */
 int vhdx_regions_read_table(struct cm_store *store, unsigned slot, unsigned char *table,
                             int *is_whole);

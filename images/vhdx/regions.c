@@ -197,24 +197,34 @@ static void put_entry(unsigned char *table, unsigned index, const struct vhdx_gu
     cm_put_le32(table + COUNT_AT, index + 1);
 }
 
-int vhdx_regions_write(struct cm_store *store, const struct vhdx_regions *regions)
+int vhdx_regions_make(struct cm_store *store, const struct vhdx_regions *regions,
+                      unsigned char *table)
 {
-    unsigned char *table = calloc(1, VHDX_REGIONS_SIZE);
-    int error;
-
-    if (regions->unknown_count != 0) {
-        free(table);
+    if (regions->unknown_count != 0)
         return cm_fail(CM_ENOTSUP,
                        "%s has regions that this program does not know; its region table is not "
                        "written again. Convert the image to a new one.",
                        cm_store_path(store));
-    }
-    if (table == NULL)
-        return cm_fail(CM_ENOMEM, "no memory for %s.", cm_store_path(store));
+    memset(table, 0, VHDX_REGIONS_SIZE);
     memcpy(table, VHDX_REGIONS_SIGNATURE, 4);
     put_entry(table, 0, &bat_guid, &regions->bat, VHDX_REGION_REQUIRED);
     put_entry(table, 1, &metadata_guid, &regions->metadata, VHDX_REGION_REQUIRED);
     cm_put_le32(table + CHECKSUM_AT, checksum(table));
+    return 0;
+}
+
+int vhdx_regions_write(struct cm_store *store, const struct vhdx_regions *regions)
+{
+    unsigned char *table = malloc(VHDX_REGIONS_SIZE);
+    int error;
+
+    if (table == NULL)
+        return cm_fail(CM_ENOMEM, "no memory for %s.", cm_store_path(store));
+    error = vhdx_regions_make(store, regions, table);
+    if (error != 0) {
+        free(table);
+        return error;
+    }
     error = cm_store_write(store, table, VHDX_REGIONS_SIZE, VHDX_REGIONS_AT(0));
     if (error == 0)
         error = cm_store_flush(store); /* a power cut finds one of the two whole */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.c - writing the log: a ring of entries, each of which says of some pages of the file what they are to be.
+ *
+ * Called by the leader of a commit (commit.c), one at a time. An entry holds its sequence number and the place of the
+ * oldest entry that is still needed, its tail. A reader takes the run of whole entries that ends with the highest number;
+ * it must reach back to the tail that this last one names, or it does not count.
+ *
+ *      durable_tail            tail                 applied               head
+ *          |--------------------|---------------------|--------------------|
+ *           in place durably     in place              in the log only      next entry
+ *
+ * What lies before `tail` is not needed, but the last durable entry may name durable_tail, and a power cut may take all
+ * entries after that one: so room ends at durable_tail, and a sector is kept for an entry that says nothing but where
+ * the tail is. Source: [MS-VHDX] 2.3.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "images/vhdx/disk.h"
+#include "lib/core/bytes.h"
+#include "lib/core/crc32c.h"
+#include "lib/core/error_internal.h"
+
+#define DATA_SIZE                                                                                  \
+    4084u /* bytes of a page that are in its data sector; the others are in the descriptor */
+#define LEADING 8u
+#define TRAILING 4u
+
+static uint64_t capacity(const struct vhdx *v)
+{
+    return v->header.log_size / VHDX_SECTOR;
+}
+
+static uint32_t byte_of(const struct vhdx *v, uint64_t position)
+{
+    return (uint32_t)(position % capacity(v)) * VHDX_SECTOR;
+}
+
+/* Sectors of an entry with so many pages; VHDX_DIRTY_MAX descriptors fit behind the header. */
+static unsigned entry_sectors(unsigned pages)
+{
+    return 1 + pages;
+}
+
+int vhdx_log_has_room(const struct vhdx *v, unsigned pages)
+{
+    uint64_t used = v->log.head - v->log.durable_tail;
+
+    return used + entry_sectors(pages) + (pages > 0) <= capacity(v);
+}
+
+/* -- an entry ---------------------------------------------------------------------------------- */
+
+static void put_header(struct vhdx *v, unsigned count, uint64_t tail)
+{
+    unsigned char *bytes = v->log.entry;
+
+    memset(bytes, 0, VHDX_SECTOR);
+    memcpy(bytes, VHDX_ENTRY_SIGNATURE, 4);
+    cm_put_le32(bytes + 8, entry_sectors(count) * VHDX_SECTOR);
+    cm_put_le32(bytes + 12, byte_of(v, tail));
+    cm_put_le64(bytes + 16, v->log.sequence);
+    cm_put_le32(bytes + 24, count);
+    memcpy(bytes + 32, v->header.log.bytes, sizeof(v->header.log.bytes));
+    cm_put_le64(bytes + 48, v->log.size_flushed);
+    cm_put_le64(bytes + 56, v->space.end);
+}
+
+static void put_page(struct vhdx *v, unsigned number, const struct vhdx_page *page)
+{
+    unsigned char *descriptor = v->log.entry + VHDX_ENTRY_HEADER + (size_t)number * VHDX_DESCRIPTOR;
+    unsigned char *data = v->log.entry + (size_t)(1 + number) * VHDX_SECTOR;
+
+    memcpy(descriptor, VHDX_DESC_SIGNATURE, 4);
+    memcpy(descriptor + 4, page->bytes + LEADING + DATA_SIZE, TRAILING);
+    memcpy(descriptor + 8, page->bytes, LEADING);
+    cm_put_le64(descriptor + 16, page->at);
+    cm_put_le64(descriptor + 24, v->log.sequence);
+    memcpy(data, VHDX_DATA_SIGNATURE, 4);
+    cm_put_le32(data + 4, (uint32_t)(v->log.sequence >> 32));
+    memcpy(data + 8, page->bytes + LEADING, DATA_SIZE);
+    cm_put_le32(data + 8 + DATA_SIZE, (uint32_t)v->log.sequence);
+}
+
+void vhdx_log_get_page(const struct vhdx *v, unsigned number, unsigned char *bytes)
+{
+    const unsigned char *descriptor =
+        v->log.entry + VHDX_ENTRY_HEADER + (size_t)number * VHDX_DESCRIPTOR;
+    const unsigned char *data = v->log.entry + (size_t)(1 + number) * VHDX_SECTOR;
+
+    memcpy(bytes, descriptor + 8, LEADING);
+    memcpy(bytes + LEADING, data + 8, DATA_SIZE);
+    memcpy(bytes + LEADING + DATA_SIZE, descriptor + 4, TRAILING);
+}
+
+/* An entry that needs none before it is its own tail. */
+void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned count)
+{
+    uint64_t tail = v->log.tail;
+
+    put_header(v, count, tail);
+    for (unsigned i = 0; i < count; i++)
+        put_page(v, i, pages[i]);
+    v->log.entry_size = entry_sectors(count) * VHDX_SECTOR;
+    cm_put_le32(v->log.entry + 4, cm_crc32c(0, v->log.entry, v->log.entry_size));
+}
+
+/* It counts only when it is whole: if this fails, the next one takes its place and number. */
+int vhdx_log_write(struct vhdx *v)
+{
+    uint32_t at = byte_of(v, v->log.head);
+    uint32_t size = v->log.entry_size;
+    uint32_t first = size < v->header.log_size - at ? size : v->header.log_size - at;
+    int error = cm_store_write(v->file, v->log.entry, first, v->header.log_at + at);
+
+    if (error == 0 && first < size)
+        error = cm_store_write(v->file, v->log.entry + first, size - first, v->header.log_at);
+    if (error != 0)
+        return error;
+    v->log.entry_tail = v->log.tail;
+    v->log.head += size / VHDX_SECTOR;
+    v->log.sequence++;
+    return 0;
+}
+
+/* -- a session --------------------------------------------------------------------------------- */
+
+/* Its first entry says nothing: a header that names a log which has no entry would be taken for damage. */
+int vhdx_log_start(struct vhdx *v)
+{
+    struct vhdx_header header = v->header;
+    uint64_t size = cm_store_size(v->file);
+    int error = 0;
+
+    if (v->log.entry == NULL)
+        v->log.entry = malloc((size_t)entry_sectors(VHDX_DIRTY_MAX) * VHDX_SECTOR);
+    if (v->log.entry == NULL)
+        return CM_ENOMEM;
+    if (size != v->space.end)
+        error = cm_store_resize(v->file, v->space.end);
+    if (error == 0)
+        error = vhdx_guid_make(&header.log);
+    if (error == 0)
+        error = vhdx_guid_make(&header.file_write);
+    if (error == 0)
+        error = vhdx_guid_make(&header.data_write);
+    if (error != 0)
+        return error;
+    v->header.log = header.log;
+    v->log.head = v->log.tail = v->log.applied = v->log.durable_tail = 0;
+    v->log.sequence = 1;
+    v->log.size_flushed = size & VHDX_PLACE_MASK;
+    vhdx_log_build(v, NULL, 0);
+    error = vhdx_log_write(v);
+    if (error == 0)
+        error = cm_store_flush(v->file);
+    if (error != 0)
+        return error;
+    v->log.size_flushed = v->space.end;
+    v->log.applied = v->log.tail = v->log.head;
+    error = vhdx_header_write(v->file, &header);
+    if (error == 0)
+        v->header = header;
+    return error;
+}
+
+int vhdx_log_end(struct vhdx *v)
+{
+    memset(&v->header.log, 0, sizeof(v->header.log));
+    return vhdx_header_write(v->file, &v->header);
+}
