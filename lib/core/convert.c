@@ -110,16 +110,14 @@ static uint32_t take_piece(struct copy *copy, uint64_t *offset)
 static uint32_t run_length(const unsigned char *piece, uint32_t at, uint32_t length, int *is_zeros)
 {
     uint32_t end = at;
+    int is_same = 1;
 
-    while (end < length) {
+    *is_zeros = cm_is_zeros(piece + at, length - at < GRAIN ? length - at : GRAIN);
+    while (is_same && end < length) {
         uint32_t grain = length - end < GRAIN ? length - end : GRAIN;
-        int zeros = cm_is_zeros(piece + end, grain);
 
-        if (end == at)
-            *is_zeros = zeros;
-        else if (zeros != *is_zeros)
-            break;
-        end += grain;
+        is_same = end == at || cm_is_zeros(piece + end, grain) == *is_zeros;
+        end += is_same ? grain : 0;
     }
     return end - at;
 }
