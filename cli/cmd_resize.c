@@ -149,7 +149,7 @@ static int resize_image(const char *name, uint64_t size, int may_shrink)
 {
     struct cm_image_options open = {.struct_size = sizeof(open)};
     struct cm_image *image;
-    uint64_t before;
+    uint64_t before = 0;
     int closed;
     int error = cm_image_open(name, &open, &image);
 
