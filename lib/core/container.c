@@ -70,6 +70,8 @@ int cm_image_check(const char *spec, const struct cm_check_options *given,
         return error;
     if ((options.flags & CM_CHECK_REPAIR) == 0)
         open.flags = CM_OPEN_READ_ONLY;
+    if (place.container->check == NULL)
+        return cm_fail(CM_ENOTSUP, "images of the kind %s cannot be checked yet.", place.kind);
     error = cm_store_open(place.path, &open, &store);
     return error != 0 ? error : finish(store, place.container->check(store, &options, result));
 }
@@ -86,9 +88,10 @@ int cm_image_compact(const char *spec, cm_progress *progress, void *context, uin
     int error = find_container(spec, "compact", &place);
 
     *freed = 0;
-    if (error != 0)
-        return error;
-    error = cm_store_open(place.path, &open, &store);
+    if (error == 0 && place.container->compact == NULL)
+        error = cm_fail(CM_ENOTSUP, "images of the kind %s cannot be compacted yet.", place.kind);
+    if (error == 0)
+        error = cm_store_open(place.path, &open, &store);
     if (error != 0)
         return error;
     before = cm_store_size(store);

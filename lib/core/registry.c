@@ -23,7 +23,9 @@ enum rest { REST_IS_NO_PATH, REST_IS_PATH };
     KIND("memory", "memory:SIZE", "memory of this process, taken as it is written",                \
          cm_memory_open, REST_IS_NO_PATH, NULL)                                                    \
     KIND("raw", "raw:PATH", "a file that holds the disk's bytes as they are; sparse", cm_raw_open, \
-         REST_IS_PATH, NULL)
+         REST_IS_PATH, NULL)                                                                       \
+    KIND("vhdx", "vhdx:PATH", "a VHDX container: grows as data comes; Hyper-V's and QEMU's too",   \
+         cm_vhdx_open, REST_IS_PATH, &cm_vhdx_container)
 
 #define PUBLIC_ROW(name, syntax, summary, opener, rest, container) {name, syntax, summary},
 #define INNER_ROW(name, syntax, summary, opener, rest, container) {name, opener, rest, container},
