@@ -120,6 +120,8 @@ static int run(struct round *round)
                                : 2 + (unsigned)(check_random(&round->random) % 3);
     workload.phases = 1 + (unsigned)(check_random(&round->random) % 3);
     workload.steps = 20 + (unsigned)(check_random(&round->random) % 200) / workload.threads;
+    if (check_random(&round->random) % 6 == 0)
+        workload.steps *= 5; /* so that rings go round */
     storage.slow_flush_ms = workload.threads > 1 && check_random(&round->random) % 2 == 0;
     recorder_init(&recorder, round->file, &storage);
     model_init(&model, round->disk_size, PARENT_STAMP + 1);
@@ -143,7 +145,7 @@ int program_run(const struct program *program, struct cut_result *result)
 
     for (unsigned i = 0; i < 4; i++) /* neighbouring seeds have nothing in common */
         (void)check_random(&round.random);
-    while (sizes < 4 && subject->disk_sizes[sizes] != 0)
+    while (sizes < SUBJECT_SIZES && subject->disk_sizes[sizes] != 0)
         sizes++;
     round.disk_size = subject->disk_sizes[check_random(&round.random) % sizes];
     snprintf(round.path, sizeof(round.path), "crash-%s.%s", subject->name, subject->extension);

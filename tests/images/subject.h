@@ -11,6 +11,8 @@
 #include "lib/core/image_internal.h"
 #include "lib/core/store.h"
 
+#define SUBJECT_SIZES 5u
+
 struct subject {
     const char *name;
     const char *extension; /* of files that are written out */
@@ -20,7 +22,7 @@ struct subject {
                 struct cm_image **image);
     const struct cm_container *container; /* NULL: there is no check */
     uint32_t sector_size, block_size;     /* bytes */
-    uint64_t disk_sizes[4];               /* bytes; one is chosen; 0 ends them */
+    uint64_t disk_sizes[SUBJECT_SIZES];   /* bytes; one is chosen; 0 ends them */
     int has_parent;
     int can_resize;
 };
