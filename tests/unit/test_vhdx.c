@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* test_vhdx.c - images/vhdx/: what is written is there, again after a reopen; how many writes and flushes that takes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "images/vhdx/vhdx.h"
+#include "tests/unit/check.h"
+#include "tests/unit/memory_store.h"
+
+#include <coremnt/image.h>
+
+#define MIB (1u << 20)
+
+static struct cm_image *open_with(struct memory_store *memory,
+                                  const struct cm_image_options *options)
+{
+    struct cm_store *store = memory_store_new(memory);
+    struct cm_image *image = NULL;
+
+    CHECK_EQ(cm_vhdx_open_store(store, options, &image), 0);
+    if (image == NULL) {
+        fprintf(stderr, "%s\n", cm_last_error());
+        exit(1);
+    }
+    return image;
+}
+
+static struct cm_image *make(struct memory_store *memory, uint64_t size, uint32_t block_size)
+{
+    struct cm_image_options options = {.struct_size = sizeof(options),
+                                       .flags = CM_OPEN_CREATE,
+                                       .size = size,
+                                       .block_size = block_size};
+
+    memset(memory, 0, sizeof(*memory));
+    return open_with(memory, &options);
+}
+
+static struct cm_image *reopen(struct memory_store *memory, struct cm_image *image, uint32_t flags)
+{
+    struct cm_image_options options = {.struct_size = sizeof(options), .flags = flags};
+
+    CHECK_EQ(cm_image_close(image), 0);
+    memory->read_only = (flags & CM_OPEN_READ_ONLY) != 0;
+    image = open_with(memory, &options);
+    memory->read_only = 0;
+    return image;
+}
+
+static void fill(unsigned char *buffer, uint32_t length, unsigned char value)
+{
+    memset(buffer, value, length);
+}
+
+static int is_all(struct cm_image *image, uint64_t offset, uint32_t length, unsigned char value)
+{
+    unsigned char *buffer = malloc(length);
+    int same = cm_image_read(image, buffer, length, offset) == 0;
+
+    for (uint32_t i = 0; same && i < length; i++)
+        same = buffer[i] == value;
+    free(buffer);
+    return same;
+}
+
+static void put(struct cm_image *image, uint64_t offset, uint32_t length, unsigned char value,
+                uint32_t flags)
+{
+    unsigned char *buffer = malloc(length);
+
+    fill(buffer, length, value);
+    CHECK_EQ(cm_image_write(image, buffer, length, offset, flags), 0);
+    free(buffer);
+}
+
+/* -- what is there ----------------------------------------------------------------------------- */
+
+static void what_is_written_is_there_after_a_reopen(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+
+    CHECK(is_all(image, 0, MIB, 0));
+    put(image, 3 * MIB - 4096, 8192, 7, 0);
+    CHECK(is_all(image, 3 * MIB - 4096, 8192, 7));
+    CHECK(is_all(image, 3 * MIB + 4096, 4096, 0));
+    image = reopen(&memory, image, 0);
+    CHECK(is_all(image, 3 * MIB - 4096, 8192, 7));
+    image = reopen(&memory, image, CM_OPEN_READ_ONLY);
+    CHECK(is_all(image, 3 * MIB - 4096, 8192, 7));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+static void opening_alone_changes_nothing(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = reopen(&memory, make(&memory, 64 * MIB, MIB), 0);
+    uint64_t writes = memory.writes;
+
+    CHECK(is_all(image, 0, MIB, 0));
+    put(image, 0, 4096, 0, 0);
+    CHECK_EQ(cm_image_trim(image, 0, 4 * MIB), 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK_EQ(memory.writes, writes);
+    memory_store_free(&memory);
+}
+
+static void trimmed_blocks_are_zeros_and_their_room_is_used_again(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    uint64_t size;
+
+    for (unsigned i = 0; i < 16; i++)
+        put(image, i * (uint64_t)MIB, MIB, (unsigned char)(i + 1), 0);
+    CHECK_EQ(cm_image_trim(image, 4 * MIB, 8 * MIB), 0);
+    CHECK(is_all(image, 4 * MIB, 8 * MIB, 0));
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQ(cm_image_flush(image), 0);
+    size = memory.size;
+    for (unsigned i = 0; i < 8; i++)
+        put(image, (40 + i) * (uint64_t)MIB, 4096, 99, 0);
+    CHECK_EQ(memory.size, size);
+    CHECK(is_all(image, 40 * MIB, 4096, 99));
+    CHECK(is_all(image, 40 * MIB + 4096, MIB - 4096, 0));
+    image = reopen(&memory, image, 0);
+    CHECK(is_all(image, 4 * MIB, 8 * MIB, 0));
+    CHECK(is_all(image, 12 * MIB, MIB, 13));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+static void room_of_earlier_sessions_is_used_again(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    uint64_t size;
+
+    for (unsigned i = 0; i < 16; i++)
+        put(image, i * (uint64_t)MIB, MIB, 5, 0);
+    CHECK_EQ(cm_image_trim(image, 0, 8 * MIB), 0);
+    image = reopen(&memory, image, 0);
+    size = memory.size;
+    put(image, 15 * MIB, 4096, 6, CM_IMAGE_FUA);
+    CHECK_EQ(cm_image_flush(image), 0);
+    for (unsigned i = 0; i < 8; i++)
+        put(image, (20 + i) * (uint64_t)MIB, 512, 7, 0);
+    CHECK_EQ(memory.size, size);
+    for (unsigned i = 0; i < 8; i++)
+        CHECK(is_all(image, (20 + i) * (uint64_t)MIB + 512, MIB - 512, 0));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+static void a_partial_trim_is_zeros(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+
+    put(image, 0, 4 * MIB, 5, 0);
+    CHECK_EQ(cm_image_trim(image, 4096, 2 * MIB), 0);
+    CHECK(is_all(image, 0, 4096, 5));
+    CHECK(is_all(image, 4096, 2 * MIB, 0));
+    CHECK(is_all(image, 2 * MIB + 4096, MIB, 5));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+/* -- what it takes ----------------------------------------------------------------------------- */
+
+static void a_fua_write_into_a_new_block_takes_one_flush(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 1024u * MIB, 8 * MIB);
+    uint64_t writes, flushes;
+
+    put(image, 0, 4096, 1, CM_IMAGE_FUA); /* the first one also begins the session */
+    writes = memory.writes;
+    flushes = memory.flushes;
+    for (unsigned i = 1; i <= 64; i++)
+        put(image, i * 16ull * MIB % (1024u * MIB) + 8u * MIB, 4096, 1, CM_IMAGE_FUA);
+    CHECK_EQ(memory.flushes - flushes, 64);
+    CHECK(memory.writes - writes <= 3 * 64);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+static void an_overwrite_takes_one_write(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    uint64_t writes, flushes;
+
+    put(image, 0, 4096, 1, CM_IMAGE_FUA);
+    writes = memory.writes;
+    flushes = memory.flushes;
+    for (unsigned i = 0; i < 10; i++)
+        put(image, i * 4096, 4096, 2, 0);
+    CHECK_EQ(memory.writes - writes, 10);
+    CHECK_EQ(memory.flushes - flushes, 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+/* 300 entries of two sectors or more go round a log of 256. */
+static void the_log_goes_round(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 1024u * MIB, MIB);
+
+    for (unsigned i = 0; i < 300; i++)
+        put(image, i * (uint64_t)MIB, 512, (unsigned char)(i | 1), i % 7 == 0 ? CM_IMAGE_FUA : 0);
+    image = reopen(&memory, image, 0);
+    for (unsigned i = 0; i < 300; i++)
+        CHECK(is_all(image, i * (uint64_t)MIB, 512, (unsigned char)(i | 1)));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+/* -- sizes ------------------------------------------------------------------------------------- */
+
+static void it_grows_beyond_its_table(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    uint64_t large = UINT64_C(300) << 30; /* 307,200 blocks, more than a BAT of 1 MiB has */
+
+    put(image, 63 * MIB, MIB, 9, 0);
+    CHECK_EQ(cm_image_resize(image, large), 0);
+    CHECK(is_all(image, 63 * MIB, MIB, 9));
+    CHECK(is_all(image, 64 * MIB, MIB, 0));
+    put(image, large - 4096, 4096, 8, 0);
+    image = reopen(&memory, image, 0);
+    CHECK(is_all(image, 63 * MIB, MIB, 9));
+    CHECK(is_all(image, large - 4096, 4096, 8));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+static void what_is_cut_off_is_zeros_when_it_grows_again(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+
+    put(image, 0, 64 * MIB, 9, 0);
+    CHECK_EQ(cm_image_resize(image, 10 * MIB + 4096), 0);
+    CHECK_EQ(cm_image_resize(image, 64 * MIB), 0);
+    CHECK(is_all(image, 0, 10 * MIB + 4096, 9));
+    CHECK(is_all(image, 10 * MIB + 4096, 53 * MIB, 0));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+/* -- storage that fails ------------------------------------------------------------------------ */
+
+static void a_full_storage_leaves_a_valid_image(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    unsigned char *buffer = calloc(1, MIB);
+
+    buffer[0] = 1;
+    put(image, 0, MIB, 9, CM_IMAGE_FUA);
+    memory.size_max = memory.size + 2 * MIB;
+    put(image, MIB, MIB, 9, 0);
+    put(image, 2 * MIB, MIB, 9, 0);
+    CHECK_EQ(cm_image_write(image, buffer, MIB, 3 * MIB, 0), CM_ENOSPC);
+    CHECK_EQ(cm_image_flush(image), 0);
+    image = reopen(&memory, image, 0);
+    CHECK(is_all(image, 0, 3 * MIB, 9));
+    CHECK(is_all(image, 3 * MIB, MIB, 0));
+    memory.size_max = 0;
+    put(image, 3 * MIB, MIB, 9, 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    free(buffer);
+    memory_store_free(&memory);
+}
+
+/* -- at random --------------------------------------------------------------------------------- */
+
+#define DISK (32u * MIB)
+#define UNIT 512u
+
+static void check_all(struct cm_image *image, const unsigned char *model)
+{
+    static unsigned char buffer[MIB];
+
+    for (uint32_t at = 0; at < DISK; at += MIB) {
+        CHECK_EQ(cm_image_read(image, buffer, MIB, at), 0);
+        CHECK(memcmp(buffer, model + at, MIB) == 0);
+    }
+}
+
+static void one_step(struct cm_image *image, unsigned char *model, uint64_t *random)
+{
+    static unsigned char buffer[3 * MIB];
+    uint32_t length = (uint32_t)(check_random(random) % (2 * MIB) / UNIT + 1) * UNIT;
+    uint32_t offset = (uint32_t)(check_random(random) % (DISK - length) / UNIT) * UNIT;
+    unsigned what = (unsigned)(check_random(random) % 16);
+
+    if (what < 4)
+        length = what * 4096 + UNIT;
+    if (what < 10) {
+        memset(buffer, what == 5 ? 0 : (int)check_random(random), length);
+        CHECK_EQ(cm_image_write(image, buffer, length, offset, what == 4 ? CM_IMAGE_FUA : 0), 0);
+        memcpy(model + offset, buffer, length);
+    } else if (what < 13) {
+        CHECK_EQ(cm_image_trim(image, offset, length), 0);
+        memset(model + offset, 0, length);
+    } else if (what == 13) {
+        CHECK_EQ(cm_image_flush(image), 0);
+    } else {
+        CHECK_EQ(cm_image_read(image, buffer, length, offset), 0);
+        CHECK(memcmp(buffer, model + offset, length) == 0);
+    }
+}
+
+static void random_programs_agree_with_a_model(void)
+{
+    uint64_t random = check_seed();
+    unsigned char *model = calloc(1, DISK);
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, DISK, MIB);
+
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned i = 0; i < 60; i++)
+            one_step(image, model, &random);
+        image = reopen(&memory, image, 0);
+        check_all(image, model);
+    }
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+    free(model);
+}
+
+/* Each thread has sectors of its own, in blocks that all share. */
+struct writer {
+    struct cm_image *image;
+    unsigned number;
+    uint64_t random;
+};
+
+#define WRITERS 8u
+
+static void write_own(void *argument)
+{
+    struct writer *writer = argument;
+    unsigned char sector[UNIT];
+
+    memset(sector, (int)writer->number + 1, sizeof(sector));
+    for (unsigned i = 0; i < DISK / MIB * 8; i++) {
+        uint64_t offset = i * (MIB / 8) + writer->number * UNIT;
+        unsigned what = (unsigned)(check_random(&writer->random) % 8);
+
+        CHECK_EQ(cm_image_write(writer->image, sector, UNIT, offset, what == 0 ? CM_IMAGE_FUA : 0),
+                 0);
+        if (what == 1)
+            CHECK_EQ(cm_image_trim(writer->image, offset, UNIT), 0);
+        if (what == 1)
+            CHECK_EQ(cm_image_write(writer->image, sector, UNIT, offset, 0), 0);
+    }
+}
+
+static void many_writers_share_blocks(void)
+{
+    struct writer writers[WRITERS];
+    struct cm_os_thread *threads[WRITERS];
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, DISK, MIB);
+    uint64_t random = check_seed();
+
+    for (unsigned i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){image, i, random + i};
+        CHECK_EQ(cm_os_thread_start(write_own, &writers[i], &threads[i]), 0);
+    }
+    for (unsigned i = 0; i < WRITERS; i++)
+        cm_os_thread_join(threads[i]);
+    image = reopen(&memory, image, 0);
+    for (uint32_t i = 0; i < DISK / MIB * 8; i++)
+        for (unsigned w = 0; w < WRITERS; w++)
+            CHECK(is_all(image, i * (MIB / 8) + w * UNIT, UNIT, (unsigned char)(w + 1)));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        CHECK_TEST(what_is_written_is_there_after_a_reopen),
+        CHECK_TEST(opening_alone_changes_nothing),
+        CHECK_TEST(trimmed_blocks_are_zeros_and_their_room_is_used_again),
+        CHECK_TEST(room_of_earlier_sessions_is_used_again),
+        CHECK_TEST(a_partial_trim_is_zeros),
+        CHECK_TEST(a_fua_write_into_a_new_block_takes_one_flush),
+        CHECK_TEST(an_overwrite_takes_one_write),
+        CHECK_TEST(the_log_goes_round),
+        CHECK_TEST(it_grows_beyond_its_table),
+        CHECK_TEST(what_is_cut_off_is_zeros_when_it_grows_again),
+        CHECK_TEST(a_full_storage_leaves_a_valid_image),
+        CHECK_TEST(random_programs_agree_with_a_model),
+        CHECK_TEST(many_writers_share_blocks),
+    };
+
+    return check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+}
