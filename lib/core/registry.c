@@ -46,7 +46,6 @@ static const struct inner inners[] = {KINDS(INNER_ROW)};
 struct named {
     const struct inner *inner;
     const char *rest;
-    int by_extension; /* no kind was given: the name of the file has decided */
 };
 
 const struct cm_image_kind *cm_image_kinds(void)
@@ -143,12 +142,12 @@ static int find_kind(const char *spec, struct named *named)
         return cm_fail(CM_EINVAL, "no image is named.");
     length = kind_length(spec);
     if (length == 0) {
-        *named = (struct named){find_by_extension(spec), spec, 1};
+        *named = (struct named){find_by_extension(spec), spec};
         return 0;
     }
     for (size_t i = 0; i < KIND_COUNT; i++) {
         if (strlen(kinds[i].name) == length && memcmp(kinds[i].name, spec, length) == 0) {
-            *named = (struct named){&inners[i], spec + length + 1, 0};
+            *named = (struct named){&inners[i], spec + length + 1};
             if (*named->rest == '\0')
                 return cm_fail(CM_EINVAL, "\"%s\" is not complete: %s.", spec, kinds[i].syntax);
             return 0;
@@ -285,9 +284,6 @@ static int open_there(const struct named *named, struct cm_image_options *option
     options->block_size = 0;
     options->parent = NULL;
     error = named->inner->opener(named->rest, options, image);
-    if (error == CM_EFORMAT && named->by_extension)
-        return cm_fail(error, "%s If it holds a disk's bytes as they are, call it \"raw:%s\".",
-                       cm_last_error(), named->rest);
     if (error != 0)
         return error;
     error = check_sizes(options, named->rest, *image);

@@ -319,6 +319,77 @@ static void a_parallel_image_is_called_by_many(void)
     CHECK(most_inside(CM_IMAGE_PARALLEL) > 1);
 }
 
+/* An image whose extents are as they are told: each answer is the same, whatever is asked. */
+static struct cm_extent answer;
+
+static int tell_extent(void *context, uint64_t offset, uint64_t length, struct cm_extent *extent)
+{
+    (void)context;
+    (void)offset;
+    (void)length;
+    *extent = answer;
+    return 0;
+}
+
+static int ask_extent(uint32_t sector_size, uint64_t told, uint64_t length,
+                      struct cm_extent *extent)
+{
+    struct cm_image_ops ops = fake_ops;
+    struct fake fake = {0};
+    struct cm_image *image;
+    int error;
+
+    ops.extent = tell_extent;
+    answer = (struct cm_extent){told, CM_EXTENT_ZERO, 1, CM_EXTENT_NO_PLACE};
+    if (!CHECK_EQ(cm_image_new(&ops, &fake, FAKE_SIZE, sector_size, &image), 0))
+        exit(1);
+    error = cm_image_extent(image, 0, length, extent);
+    CHECK_EQ(cm_image_close(image), 0);
+    return error;
+}
+
+static void extents_are_held_to_what_was_asked(void)
+{
+    struct cm_extent extent;
+
+    CHECK_EQ(ask_extent(512, 8192, 8192, &extent), 0);
+    CHECK_EQ(extent.length, 8192);
+    CHECK_EQ(extent.flags, CM_EXTENT_ZERO);
+    CHECK_EQ(extent.depth, 1);
+    CHECK_EQ(ask_extent(512, 8192 + 512, 8192, &extent), CM_EIO);
+    CHECK_EQ(ask_extent(512, 0, 8192, &extent), CM_EIO);
+    CHECK_EQ(ask_extent(512, 512, FAKE_SIZE + 512, &extent), CM_ERANGE);
+    CHECK_EQ(ask_extent(512, 512, 100, &extent), CM_EINVAL);
+}
+
+/* Storage below may count in something smaller than sectors. */
+static void extents_are_whole_sectors(void)
+{
+    struct cm_extent extent;
+
+    CHECK_EQ(ask_extent(4096, 8192 + 512, 65536, &extent), 0);
+    CHECK_EQ(extent.length, 8192);
+    CHECK_EQ(extent.flags, CM_EXTENT_ZERO);
+    CHECK_EQ(ask_extent(4096, 512, 65536, &extent), 0);
+    CHECK_EQ(extent.length, 4096);
+    CHECK_EQ(extent.flags, CM_EXTENT_ALLOCATED); /* what is zeros in part is not zeros */
+}
+
+static void without_extents_all_is_allocated(void)
+{
+    struct fake fake;
+    struct cm_image *image = open_fake(&fake, &fake_ops);
+    struct cm_extent extent;
+
+    CHECK_EQ(cm_image_extent(image, 512, 4096, &extent), 0);
+    CHECK_EQ(extent.length, 4096);
+    CHECK_EQ(extent.flags, CM_EXTENT_ALLOCATED);
+    CHECK_EQ(extent.depth, 0);
+    CHECK(extent.place == CM_EXTENT_NO_PLACE);
+    CHECK(cm_image_parent(image) == NULL);
+    close_fake(&fake, image);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
@@ -339,6 +410,9 @@ int main(int argc, char **argv)
         CHECK_TEST(an_image_may_say_that_it_is_volatile),
         CHECK_TEST(strange_results_are_errors),
         CHECK_TEST(an_image_tells_only_what_it_may_decide),
+        CHECK_TEST(extents_are_held_to_what_was_asked),
+        CHECK_TEST(extents_are_whole_sectors),
+        CHECK_TEST(without_extents_all_is_allocated),
     };
 
     return check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));

@@ -39,6 +39,26 @@ static void it_begins_empty(void)
     CHECK_EQ(cm_image_close(image), 0);
 }
 
+static void extents_are_runs_of_chunks(void)
+{
+    struct cm_image *image = open_memory("memory:1M");
+    struct cm_extent extent;
+
+    fill(image, 2 * CHUNK, 512, 7);
+    fill(image, 3 * CHUNK, 512, 7);
+    CHECK_EQ(cm_image_extent(image, 512, 8 * CHUNK, &extent), 0);
+    CHECK_EQ(extent.length, 2 * CHUNK - 512);
+    CHECK_EQ(extent.flags, CM_EXTENT_ZERO);
+    CHECK_EQ(cm_image_extent(image, 2 * CHUNK + 512, 8 * CHUNK, &extent), 0);
+    CHECK_EQ(extent.length, 2 * CHUNK - 512);
+    CHECK_EQ(extent.flags, CM_EXTENT_ALLOCATED);
+    CHECK_EQ(cm_image_extent(image, 2 * CHUNK, 512, &extent), 0);
+    CHECK_EQ(extent.length, 512);
+    CHECK_EQ(cm_image_extent(image, 4 * CHUNK, 12 * CHUNK, &extent), 0);
+    CHECK_EQ(extent.length, 12 * CHUNK);
+    CHECK_EQ(cm_image_close(image), 0);
+}
+
 static void it_keeps_what_is_written(void)
 {
     struct cm_image *image = open_memory("memory:1M");
@@ -222,6 +242,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         CHECK_TEST(it_begins_empty),
+        CHECK_TEST(extents_are_runs_of_chunks),
         CHECK_TEST(it_keeps_what_is_written),
         CHECK_TEST(trim_frees_whole_chunks),
         CHECK_TEST(the_last_chunk_may_be_short),

@@ -458,6 +458,25 @@ static void a_window_passes_everything_on(void)
     CHECK_EQ(fake.closes, 1);
 }
 
+static void extents_of_a_window_are_those_of_its_place(void)
+{
+    struct cm_extent extent;
+    struct cm_image *window;
+    struct cm_image *image;
+    unsigned char sector[512] = {1};
+
+    CHECK_EQ(cm_image_open("memory:1M", NULL, &image), 0);
+    CHECK_EQ(cm_image_write(image, sector, 512, 3 * 65536, 0), 0);
+    CHECK_EQ(cm_image_window(image, 65536, 8 * 65536, 0, &window), 0);
+    CHECK_EQ(cm_image_extent(window, 0, 8 * 65536, &extent), 0);
+    CHECK_EQ(extent.length, 2 * 65536);
+    CHECK_EQ(extent.flags, CM_EXTENT_ZERO);
+    CHECK_EQ(cm_image_extent(window, 2 * 65536, 6 * 65536, &extent), 0);
+    CHECK_EQ(extent.length, 65536);
+    CHECK_EQ(extent.flags, CM_EXTENT_ALLOCATED);
+    CHECK_EQ(cm_image_close(window), 0);
+}
+
 static void a_window_offers_what_the_image_does(void)
 {
     struct cm_image_ops ops = fake_ops;
@@ -530,6 +549,7 @@ int main(int argc, char **argv)
         CHECK_TEST(a_partition_has_its_own_bytes_only),
         CHECK_TEST(a_partition_has_the_sectors_of_its_table),
         CHECK_TEST(a_window_passes_everything_on),
+        CHECK_TEST(extents_of_a_window_are_those_of_its_place),
         CHECK_TEST(a_window_offers_what_the_image_does),
         CHECK_TEST(anything_in_a_table_is_survived),
     };

@@ -429,12 +429,40 @@ static void a_full_disk_is_survived(void)
 }
 #endif
 
+/* Holes are told where the file system knows them; and always which file it is. */
+static void it_tells_its_holes_and_its_file(void)
+{
+    struct cm_image *image = create(16 * MIB);
+    struct cm_image_info info;
+    struct cm_extent extent;
+
+    fill(image, 4 * MIB, 65536, 'e');
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    CHECK_STR(info.path, NAME);
+    CHECK_EQ(info.layout, CM_LAYOUT_FLAT);
+    CHECK_EQ(cm_image_extent(image, 4 * MIB, 65536, &extent), 0);
+    CHECK_EQ(extent.length, 65536);
+    CHECK_EQ(extent.flags, CM_EXTENT_ALLOCATED);
+    CHECK_EQ(extent.place, 4 * MIB);
+    CHECK_EQ(cm_image_extent(image, 0, 16 * MIB, &extent), 0);
+    if ((extent.flags & CM_EXTENT_ALLOCATED) != 0) {
+        printf("no holes are told on this file system\n");
+        CHECK_EQ(extent.length, 16 * MIB);
+    } else {
+        CHECK_EQ(extent.flags, CM_EXTENT_ZERO);
+        CHECK_EQ(extent.length, 4 * MIB);
+        CHECK(extent.place == CM_EXTENT_NO_PLACE);
+    }
+    close_and_remove(image);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         CHECK_TEST(it_keeps_what_is_written),
         CHECK_TEST(it_takes_space_as_data_comes),
         CHECK_TEST(trim_gives_space_back),
+        CHECK_TEST(it_tells_its_holes_and_its_file),
         CHECK_TEST(fua_and_flush_succeed),
         CHECK_TEST(creating_needs_a_size_and_no_file),
         CHECK_TEST(open_or_create_does_either),

@@ -189,6 +189,118 @@ static void an_older_structure_is_shorter(void)
     refused("memory:64K", &options, CM_EINVAL, "struct_size");
 }
 
+/* -- containers -------------------------------------------------------------------------------- */
+
+static void a_path_is_what_its_extension_says(void)
+{
+    static const struct {
+        const char *path;
+        const char *format;
+    } rows[] = {
+        {"registry.vhdx", "vhdx"},     {"registry.VhdX", "vhdx"},     {"registry.x.avhdx", "vhdx"},
+        {"registry.vhdx.img", "raw"},  {"registry.vhdxx", "raw"},     {"registry.vhd0", "raw"},
+        {"registryvhdx", "raw"},       {"registry.", "raw"},          {"./registry.vhdx", "vhdx"},
+        {"raw:registry.vhdx", "raw"},  {"vhdx:registry.img", "vhdx"}, {"registry.v", "raw"},
+        {".//registry.avhdx", "vhdx"},
+    };
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 4096);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *colon = strchr(rows[i].path, ':');
+
+        opens_as(rows[i].path, &create, rows[i].format);
+        CHECK_EQ(cm_os_file_remove(colon != NULL ? colon + 1 : rows[i].path), 0);
+    }
+    refused("registry.vhdx/no-such-file", NULL, CM_ENOENT, "no-such-file"); /* of a folder */
+}
+
+/* What a disk's content is, its guest decides: it must never choose what is opened. */
+static void a_raw_disk_that_begins_like_a_container_is_raw(void)
+{
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 8u << 20);
+    struct cm_os_file *from;
+    struct cm_os_file *to;
+    static unsigned char bytes[1u << 20];
+    struct cm_image *image;
+
+    CHECK_EQ(cm_image_open("registry.vhdx", &create, &image), 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK_EQ(cm_os_file_open("registry.vhdx", CM_OS_READ_ONLY, &from), 0);
+    CHECK_EQ(cm_os_file_open("registry.img", CM_OS_CREATE, &to), 0);
+    CHECK_EQ(cm_os_file_read(from, bytes, sizeof(bytes), 0), 0);
+    CHECK(memcmp(bytes, "vhdxfile", 8) == 0);
+    CHECK_EQ(cm_os_file_write(to, bytes, sizeof(bytes), 0), 0);
+    cm_os_file_close(from);
+    cm_os_file_close(to);
+    opens_as("registry.img", NULL, "raw");
+    CHECK_EQ(cm_os_file_remove("registry.img"), 0);
+    CHECK_EQ(cm_os_file_remove("registry.vhdx"), 0);
+}
+
+static void what_is_no_container_is_told_how_to_open(void)
+{
+    struct cm_image_options create = options_of(CM_OPEN_CREATE, 8u << 20);
+
+    opens_as("raw:registry.vhdx", &create, "raw");
+    refused("registry.vhdx", NULL, CM_EFORMAT, "raw:");
+    CHECK_EQ(cm_os_file_remove("registry.vhdx"), 0);
+}
+
+static void a_container_has_its_own_sizes(void)
+{
+    struct cm_image_options options = options_of(CM_OPEN_CREATE, 8u << 20);
+
+    options.sector_size = 4096;
+    opens_as("registry.vhdx", &options, "vhdx");
+    options = options_of(0, 8u << 20);
+    opens_as("registry.vhdx", &options, "vhdx");
+    options.size = 16u << 20;
+    refused("registry.vhdx", &options, CM_EINVAL, "coremnt resize");
+    options.size = 4u << 20;
+    refused("registry.vhdx", &options, CM_EINVAL, "coremnt resize");
+    options = options_of(0, 0);
+    options.sector_size = 512;
+    refused("registry.vhdx", &options, CM_EINVAL, "4096");
+    options.sector_size = 4096;
+    opens_as("registry.vhdx", &options, "vhdx");
+    CHECK_EQ(cm_os_file_remove("registry.vhdx"), 0);
+}
+
+static void a_container_is_opened_or_created(void)
+{
+    struct cm_image_options options = options_of(CM_OPEN_CREATE | CM_OPEN_OR_CREATE, 8u << 20);
+
+    options.block_size = 1u << 20;
+    opens_as("registry.vhdx", &options, "vhdx");
+    opens_as("registry.vhdx", &options, "vhdx");
+    options.size = 4u << 20;
+    refused("registry.vhdx", &options, CM_EINVAL, "registry.vhdx");
+    options.flags = CM_OPEN_CREATE;
+    refused("registry.vhdx", &options, CM_EEXIST, "registry.vhdx");
+    CHECK_EQ(cm_os_file_remove("registry.vhdx"), 0);
+}
+
+static void what_is_chosen_at_the_making_is_checked(void)
+{
+    struct cm_image_options options = options_of(CM_OPEN_CREATE, 0);
+
+    refused("registry.vhdx", &options, CM_EINVAL, "without a size");
+    options.size = UINT64_C(65) << 40;
+    refused("registry.vhdx", &options, CM_EINVAL, "at most");
+    options = options_of(CM_OPEN_CREATE | CM_OPEN_FIXED, 8u << 20);
+    refused("registry.img", &options, CM_EINVAL, "no fixed size");
+    options.parent = "parent.vhdx";
+    refused("registry.vhdx", &options, CM_EINVAL, "parent");
+    options.flags = CM_OPEN_CREATE;
+    refused("registry.vhdx", &options, CM_ENOENT, "parent.vhdx");
+    refused("memory:8M", &options, CM_EINVAL, "no parent");
+    options = options_of(CM_OPEN_CREATE, 8u << 20);
+    options.block_size = 3u << 20;
+    refused("registry.vhdx", &options, CM_EINVAL, "block");
+    options = options_of(0, 0);
+    refused("registry.vhdx", &options, CM_ENOENT, "registry.vhdx"); /* nothing was left */
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
@@ -204,6 +316,12 @@ int main(int argc, char **argv)
         CHECK_TEST(flags_must_go_together),
         CHECK_TEST(numbers_are_checked),
         CHECK_TEST(an_older_structure_is_shorter),
+        CHECK_TEST(a_path_is_what_its_extension_says),
+        CHECK_TEST(a_raw_disk_that_begins_like_a_container_is_raw),
+        CHECK_TEST(what_is_no_container_is_told_how_to_open),
+        CHECK_TEST(a_container_has_its_own_sizes),
+        CHECK_TEST(a_container_is_opened_or_created),
+        CHECK_TEST(what_is_chosen_at_the_making_is_checked),
     };
 
     return check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
