@@ -101,10 +101,18 @@ static int check_headers(struct vhdx_check *check)
     return error;
 }
 
+/* Into the file, or over it. */
 static int replay(struct vhdx_check *check)
 {
-    return check->repairs ? vhdx_replay_apply(check->file, &check->header)
-                          : vhdx_replay_view(check->file, &check->header, &check->view);
+    struct cm_store *view;
+    int error;
+
+    if (check->repairs)
+        return vhdx_replay_apply(check->file, &check->header);
+    error = vhdx_replay_view(check->file, &check->header, &view);
+    if (view != NULL)
+        check->view = view;
+    return error;
 }
 
 static int check_log(struct vhdx_check *check)
@@ -127,8 +135,6 @@ static int check_log(struct vhdx_check *check)
                         check->repairs ? "were replayed"
                                        : "wait, and are replayed when it is opened for writing");
     vhdx_log_forget(&found);
-    if (check->view == NULL)
-        check->view = check->file;
     return found_by_reading(check, error);
 }
 
@@ -310,7 +316,7 @@ static int check_image(struct cm_store *store, const struct cm_check_options *op
 
     if (check == NULL)
         return cm_fail(CM_ENOMEM, "no memory to check %s.", cm_store_path(store));
-    check->file = store;
+    check->file = check->view = store;
     check->options = options;
     check->result = result;
     check->repairs = (options->flags & CM_CHECK_REPAIR) != 0;
@@ -324,7 +330,7 @@ static int check_image(struct cm_store *store, const struct cm_check_options *op
                     cm_error_name(error));
     }
     if (check->view != store)
-        cm_store_close(check->view);
+        cm_store_close(check->view); /* the log's */
     free(check);
     return error == CM_EDAMAGED ? 0 : error; /* which was told */
 }
