@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "images/vhdx/check.h"
 #include "images/vhdx/disk.h"
 #include "lib/core/error_internal.h"
 
@@ -273,4 +274,5 @@ int vhdx_open_path(const char *path, const struct cm_image_options *options, uns
 const struct cm_container cm_vhdx_container = {
     .extensions = "vhdx avhdx",
     .size_max = VHDX_DISK_MAX,
+    .check = cm_vhdx_check,
 };
