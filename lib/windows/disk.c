@@ -176,9 +176,10 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
     *disk = NULL;
     error = cm_disk_options_read(given, &options);
     if (error == 0 && options.hold_seconds != 0)
-        error = refuse_volatile(image,
-                                "the disk cannot be held for another server: its image lies in the "
-                                "memory of this one. Mount it without --hold, or use a file.");
+        error = refuse_volatile(
+            image, "the disk cannot be held for another server: what is written to its "
+                   "image is in the memory of this one, always (memory:) or until it is "
+                   "flushed (an image upon a parent). Mount it without --hold.");
     if (error == 0)
         error = choose_mount_point(&options, &point);
     if (error != 0)
@@ -275,9 +276,10 @@ int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_di
     *disk = NULL;
     error = cm_disk_options_read(given, &options);
     if (error == 0)
-        error = refuse_volatile(image,
-                                "an image in memory cannot take over a disk: it has not what was "
-                                "written before. Give the image that was mounted.");
+        error = refuse_volatile(
+            image, "an image whose data stays in memory cannot take over a disk: what was written "
+                   "before may have gone with the last server. Give the image that was "
+                   "mounted.");
     if (error == 0)
         error = find_held(which, image, deadline_ns, &entry, &info);
     if (error != 0)
