@@ -22,7 +22,7 @@
 #include "program.h"
 #include "tests/unit/check.h"
 
-#define FILES_OF_A_PROGRAM 400u
+#define FILES_OF_A_PROGRAM 200u
 
 struct run {
     uint64_t files, seconds, programs;

@@ -312,7 +312,8 @@ static int run(struct verifier *v)
 
     if (!check_file(v, "checked as the cut left it") || !look(v, "opened read-only after the cut"))
         return 0;
-    if (job->sample_every != 0 && check_random(&random) % job->sample_every == 0)
+    if (job->sample_every != 0 && v->size <= SPARSE_MAX &&
+        v->total->files >= (v->total->samples + 1) * job->sample_every)
         return save_sample(v);
     if (job->depth > 0 && check_random(&random) % 24 == 0)
         return cut_again(v, &random);
