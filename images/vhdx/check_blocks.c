@@ -381,12 +381,14 @@ static uint64_t count_gaps(const struct blocks *b, uint64_t end)
     return gaps;
 }
 
-/* The end is cut off when all is well: an entry that is wrong may have meant what lies there. */
+/* The end is cut off when all is well: an entry that is wrong may have meant what lies there. In a fixed image it is room
+ * that was taken on purpose: QEMU makes them so that no block has a place yet. */
 static int check_end(struct blocks *b, uint64_t end)
 {
     struct vhdx_check *check = b->check;
     uint64_t size = cm_store_size(check->view);
-    int is_cut = check->repairs && check->result->errors == b->errors_before;
+    int is_fixed = check->metadata.is_fixed;
+    int is_cut = check->repairs && !is_fixed && check->result->errors == b->errors_before;
     int error = 0;
 
     if (end * VHDX_MIB >= size)
@@ -400,7 +402,7 @@ static int check_end(struct blocks *b, uint64_t end)
                     cm_error_name(error));
     }
     if (error == 0)
-        vhdx_check_tell(check, CM_CHECK_WASTE, is_cut,
+        vhdx_check_tell(check, is_fixed ? CM_CHECK_NOTE : CM_CHECK_WASTE, is_cut,
                         "the last %llu bytes of the file belong to nothing",
                         (unsigned long long)(size - end * VHDX_MIB));
     return error;
