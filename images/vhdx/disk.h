@@ -10,6 +10,7 @@
  *      log.c       the entries that this takes
  *      space.c     room in the file
  *      parent.c    the image that a differencing one is upon
+ *      alone.c     images that one thread changes whose content stays what it is: for compact.c and relink.c
  *
  * How a change becomes durable, and what a power cut leaves, is told in commit.c.
  *
@@ -138,7 +139,10 @@ struct vhdx {
     int read_only;
     int is_volatile; /* changes of the map are kept in memory until a flush: see commit.c */
     int was_dirty;
-    unsigned depth; /* how many images are above this one */
+    unsigned depth;   /* how many images are above this one */
+    int file_is_lent; /* it is not closed with the image */
+    /* The header gets it when the session begins, instead of a new one; zeros: none. Set before that. */
+    struct vhdx_guid next_data_write;
 
     struct cm_os_mutex lock;
     struct cm_os_cond changed; /* a page was loaded, a commit has ended */
@@ -221,6 +225,9 @@ int vhdx_map_set_sectors(struct vhdx *v, uint64_t sector, uint64_t count, int is
 /* There is a bitmap block for this block's chunk, and its bits are all 0. */
 int vhdx_map_make_bitmap(struct vhdx *v, uint64_t block);
 uint64_t vhdx_map_blocks(const struct vhdx *v); /* of the disk */
+/* The bitmap block of this block's chunk: its place, 0: there is none. To set it, after a get in the same step. */
+int vhdx_map_get_bitmap(struct vhdx *v, uint64_t block, uint64_t *at);
+int vhdx_map_set_bitmap(struct vhdx *v, uint64_t block, uint64_t at);
 /* In a fixed image: the block has room. A step. */
 int vhdx_map_fill(struct vhdx *v, uint64_t block);
 
@@ -242,6 +249,10 @@ int vhdx_resize(void *context, uint64_t size);
 
 /* Open the parent that the locator names. Sets the sentence. */
 int vhdx_parent_open(struct vhdx *v, const struct cm_image_options *options);
+/* For CM_OPEN_ALONE: zeros in the parent's place. */
+int vhdx_parent_stand_in(struct vhdx *v);
+/* Whether a parent that says so of itself is the one that is meant. */
+int vhdx_parent_is_linked(const struct vhdx_locator *locator, const struct vhdx_guid *data_write);
 /* An image by its path, to be a parent: read-only. *vhdx is what is behind *image. */
 int vhdx_open_path(const char *path, const struct cm_image_options *options, unsigned depth,
                    struct cm_image **image, struct vhdx **vhdx);

@@ -143,8 +143,10 @@ int vhdx_log_start(struct vhdx *v)
         error = vhdx_guid_make(&header.log);
     if (error == 0)
         error = vhdx_guid_make(&header.file_write);
-    if (error == 0)
+    if (error == 0 && vhdx_guid_is_zero(&v->next_data_write))
         error = vhdx_guid_make(&header.data_write);
+    else
+        header.data_write = v->next_data_write;
     if (error != 0)
         return error;
     v->header.log = header.log;

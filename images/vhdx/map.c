@@ -113,6 +113,33 @@ int vhdx_map_set(struct vhdx *v, uint64_t block, enum vhdx_state state, uint64_t
 
 /* -- sector bitmaps ---------------------------------------------------------------------------- */
 
+int vhdx_map_get_bitmap(struct vhdx *v, uint64_t block, uint64_t *at)
+{
+    struct vhdx_page *page;
+    unsigned char *entry;
+    uint64_t value;
+    int error = get_entry(v, bitmap_index(v, block), &page, &entry);
+
+    if (error != 0)
+        return error;
+    value = cm_get_le64(entry);
+    *at = (value & VHDX_STATE_MASK) == VHDX_PRESENT ? value & VHDX_PLACE_MASK : 0;
+    return *at == 0 || is_place(v, *at, VHDX_BITMAP_BLOCK) ? 0 : CM_EDAMAGED;
+}
+
+int vhdx_map_set_bitmap(struct vhdx *v, uint64_t block, uint64_t at)
+{
+    struct vhdx_page *page;
+    unsigned char *entry;
+    int error = get_entry(v, bitmap_index(v, block), &page, &entry);
+
+    if (error != 0)
+        return error;
+    cm_put_le64(entry, at != 0 ? at | VHDX_PRESENT : VHDX_NOT_PRESENT);
+    vhdx_page_dirty(v, page);
+    return 0;
+}
+
 /* The page with the bit of a sector of the disk, and the number of the bit in it. */
 static int get_bits(struct vhdx *v, uint64_t sector, struct vhdx_page **page, uint32_t *bit)
 {

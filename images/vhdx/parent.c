@@ -19,7 +19,7 @@
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-static int is_linked(const struct vhdx_locator *locator, const struct vhdx_guid *data_write)
+int vhdx_parent_is_linked(const struct vhdx_locator *locator, const struct vhdx_guid *data_write)
 {
     return vhdx_guid_equal(&locator->linkage, data_write) ||
            (!vhdx_guid_is_zero(&locator->linkage2) &&
@@ -29,7 +29,7 @@ static int is_linked(const struct vhdx_locator *locator, const struct vhdx_guid 
 static int check_parent(struct vhdx *v, const struct vhdx_locator *locator,
                         const struct vhdx *parent)
 {
-    if (!is_linked(locator, &parent->header.data_write))
+    if (!vhdx_parent_is_linked(locator, &parent->header.data_write))
         return cm_fail(
             CM_EDAMAGED,
             "%s was changed after %s was made upon it: what is in %s does not fit it any "
@@ -101,6 +101,44 @@ int vhdx_parent_open(struct vhdx *v, const struct cm_image_options *options)
     error = open_located(v, options, &locator);
     vhdx_locator_free(&locator);
     return error;
+}
+
+/* -- without it -------------------------------------------------------------------------------- */
+
+static int read_zeros(void *context, void *buffer, uint32_t length, uint64_t offset)
+{
+    (void)context;
+    (void)offset;
+    memset(buffer, 0, length);
+    return 0;
+}
+
+static int extent_of_zeros(void *context, uint64_t offset, uint64_t length,
+                           struct cm_extent *extent)
+{
+    (void)context;
+    (void)offset;
+    *extent = (struct cm_extent){length, CM_EXTENT_ZERO, 0, CM_EXTENT_NO_PLACE};
+    return 0;
+}
+
+static void close_nothing(void *context)
+{
+    (void)context;
+}
+
+int vhdx_parent_stand_in(struct vhdx *v)
+{
+    static const struct cm_image_ops ops = {
+        .size = sizeof(struct cm_image_ops),
+        .flags = CM_IMAGE_PARALLEL,
+        .read = read_zeros,
+        .close = close_nothing,
+        .extent = extent_of_zeros,
+    };
+
+    v->parent_size = v->metadata.disk_size;
+    return cm_image_new(&ops, v, v->parent_size, v->metadata.sector_size, &v->parent);
 }
 
 /* -- making ------------------------------------------------------------------------------------ */

@@ -77,7 +77,7 @@ static void end_session(struct vhdx *v)
 static void close_image(void *context)
 {
     struct vhdx *v = context;
-    struct cm_store *file = v->file;
+    struct cm_store *file = v->file_is_lent ? NULL : v->file;
 
     if (v->is_started)
         end_session(v);
@@ -186,7 +186,8 @@ static int open_parts(struct vhdx *v, const struct cm_image_options *options)
     if (error == 0)
         error = check_options(v, options);
     if (error == 0 && v->metadata.has_parent)
-        error = vhdx_parent_open(v, options);
+        error = (options->flags & CM_OPEN_ALONE) != 0 ? vhdx_parent_stand_in(v)
+                                                      : vhdx_parent_open(v, options);
     v->is_volatile = v->parent != NULL && !v->read_only;
     return error;
 }

@@ -32,6 +32,9 @@ typedef int cm_image_opener(const char *rest, const struct cm_image_options *opt
 /* Nobody may have it open for writing meanwhile (CM_EBUSY), not even where readers do not mind. Only from within. */
 #define CM_OPEN_STILL (1u << 30)
 
+/* A differencing image without its parents, which need not exist: what would be there reads as zeros. Only from within. */
+#define CM_OPEN_ALONE (1u << 29)
+
 /* One for each kind, in images/. Their table is in registry.c. */
 cm_image_opener cm_memory_open;
 cm_image_opener cm_raw_open;
@@ -49,6 +52,11 @@ struct cm_container {
     int (*check)(struct cm_store *store, const struct cm_check_options *options,
                  struct cm_check_result *result);
     int (*compact)(struct cm_store *store, cm_progress *progress, void *context);
+    /* Of a differencing image, by its store, which is open for writing: differencing.c. `parent` is a path or NULL, and
+     * has been opened once. NULL: the kind cannot. */
+    int (*commit)(struct cm_store *store, cm_progress *progress, void *context);
+    int (*rebase)(struct cm_store *store, const char *parent, uint32_t flags, cm_progress *progress,
+                  void *context);
 };
 
 extern const struct cm_container cm_vhd_container;
