@@ -199,9 +199,9 @@ coremnt() {
 
 # -- the driver --------------------------------------------------------------------------------------
 
-# Windows' sc, whose failure ends the script; without err+sc Wine's would not say why.
+# Windows' sc, whose failure ends the script; and with errors shown, because Wine's says why only there.
 service_control() {
-    WINEDEBUG=-all,err+sc win sc "$@" >"$wine_dir/sc.log" 2>&1 ||
+    WINEDEBUG=err+all,fixme-all win sc "$@" >"$wine_dir/sc.log" 2>&1 ||
         fail "sc $1: exit code $?: $(cat "$wine_dir/sc.log")"
 }
 
