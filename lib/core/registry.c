@@ -24,6 +24,8 @@ enum rest { REST_IS_NO_PATH, REST_IS_PATH };
          cm_memory_open, REST_IS_NO_PATH, NULL)                                                    \
     KIND("raw", "raw:PATH", "a file that holds the disk's bytes as they are; sparse", cm_raw_open, \
          REST_IS_PATH, NULL)                                                                       \
+    KIND("vhd", "vhd:PATH", "the container before VHDX, for old programs: at most 2040 GiB",       \
+         cm_vhd_open, REST_IS_PATH, &cm_vhd_container)                                             \
     KIND("vhdx", "vhdx:PATH", "a VHDX container: grows as data comes; Hyper-V's and QEMU's too",   \
          cm_vhdx_open, REST_IS_PATH, &cm_vhdx_container)
 
