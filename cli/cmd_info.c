@@ -15,42 +15,48 @@
 
 /* -- raw files that look like something else ---------------------------------------------------- */
 
-static const struct {
-    uint32_t at; /* byte */
+static const struct mark {
+    uint32_t at; /* byte of the beginning, or of the last sector */
+    int is_at_end;
     const char *bytes;
     const char *format;
     int is_ours; /* it can be opened as "FORMAT:PATH" */
-} beginnings[] = {
-    {0, "vhdxfile", "vhdx", 1}, {0, "conectix", "vhd", 1},          {0, "QFI\xfb", "qcow2", 0},
-    {0, "KDMV", "vmdk", 0},     {64, "\x7f\x10\xda\xbe", "vdi", 0},
+} marks[] = {
+    {0, 0, "vhdxfile", "vhdx", 1},         {0, 0, "conectix", "vhd", 1},
+    {0, 1, "conectix", "vhd", 1}, /* a fixed one */
+    {0, 0, "QFI\xfb", "qcow2", 0},         {0, 0, "KDMV", "vmdk", 0},
+    {64, 0, "\x7f\x10\xda\xbe", "vdi", 0},
 };
 
-#define BEGINNING_COUNT (sizeof(beginnings) / sizeof(beginnings[0]))
+#define MARK_COUNT (sizeof(marks) / sizeof(marks[0]))
 
-/* An index into beginnings[], or BEGINNING_COUNT. Only told, never believed: registry.c says why. */
-static size_t find_beginning(struct cm_image *image, const struct cm_image_info *info)
+/* NULL: like nothing that we know. Only told, never believed: registry.c says why. */
+static const struct mark *find_mark(struct cm_image *image, const struct cm_image_info *info)
 {
     unsigned char start[BEGINNING];
-    size_t i;
+    unsigned char end[BEGINNING];
 
-    if (strcmp(info->format, "raw") != 0 || info->size < sizeof(start) ||
-        cm_image_read(image, start, sizeof(start), 0) != 0)
-        return BEGINNING_COUNT;
-    for (i = 0; i < BEGINNING_COUNT; i++)
-        if (memcmp(start + beginnings[i].at, beginnings[i].bytes, strlen(beginnings[i].bytes)) == 0)
-            break;
-    return i;
+    if (strcmp(info->format, "raw") != 0 || info->size < BEGINNING ||
+        cm_image_read(image, start, BEGINNING, 0) != 0 ||
+        cm_image_read(image, end, info->sector_size, info->size - info->sector_size) != 0)
+        return NULL;
+    for (size_t i = 0; i < MARK_COUNT; i++) {
+        const unsigned char *bytes = marks[i].is_at_end ? end : start;
+
+        if (memcmp(bytes + marks[i].at, marks[i].bytes, strlen(marks[i].bytes)) == 0)
+            return &marks[i];
+    }
+    return NULL;
 }
 
-static void print_beginning(size_t found, const struct cm_image_info *info)
+static void print_mark(const struct mark *mark, const struct cm_image_info *info)
 {
-    if (found == BEGINNING_COUNT)
+    if (mark == NULL)
         return;
-    printf("note:         its bytes begin like a %s image, and are a disk all the same",
-           beginnings[found].format);
-    if (beginnings[found].is_ours && info->path != NULL)
-        printf(";\n              to open what is in them: %s:%s", beginnings[found].format,
-               info->path);
+    printf("note:         its bytes are like those of a %s image, and are a disk all the same",
+           mark->format);
+    if (mark->is_ours && info->path != NULL)
+        printf(";\n              to open what is in them: %s:%s", mark->format, info->path);
     printf("\n");
 }
 
@@ -72,7 +78,7 @@ static void print_json(const char *name, struct cm_image *image, const struct cm
 {
     struct out_json json = {0};
     struct cm_image_info of_parent;
-    size_t found = find_beginning(image, info);
+    const struct mark *mark = find_mark(image, info);
 
     out_json_begin(&json, NULL, '{');
     out_json_string(&json, "image", name);
@@ -83,8 +89,8 @@ static void print_json(const char *name, struct cm_image *image, const struct cm
     out_json_number(&json, "sector_size", info->sector_size);
     out_json_number(&json, "block_size", info->block_size);
     out_json_bool(&json, "dirty", info->was_dirty);
-    if (found != BEGINNING_COUNT)
-        out_json_string(&json, "begins_like", beginnings[found].format);
+    if (mark != NULL)
+        out_json_string(&json, "looks_like", mark->format);
     out_json_begin(&json, "parents", '[');
     for (struct cm_image *parent = cm_image_parent(image);
          parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
@@ -137,7 +143,7 @@ static void print_text(const char *name, struct cm_image *image, const struct cm
         printf(
             "state:        was not closed by its last writer; it is read with what its log holds, "
             "and\n              made whole when it is next opened for writing\n");
-    print_beginning(find_beginning(image, info), info);
+    print_mark(find_mark(image, info), info);
 }
 
 static int describe(const char *name, struct cm_image *image, int as_json)

@@ -77,11 +77,16 @@ created_images_say_what_they_are() {
     field '[.format,.layout,.size,.sector_size,.block_size]' '["vhdx","dynamic",1099511627776,4096,1048576]' info a.vhdx
     succeeds create b.dat --size 8M --format vhdx
     field .format vhdx info vhdx:b.dat
-    field '[.format,.begins_like]' '["raw","vhdx"]' info b.dat
+    field '[.format,.looks_like]' '["raw","vhdx"]' info b.dat
     succeeds info b.dat
     grep -q 'vhdx:b.dat' out || fail "info does not say how to open what begins like a VHDX: $(cat out)"
     succeeds create f.vhdx --size 8M --fixed
     field .format vhdx info f.vhdx
+    succeeds create a.vhd --size 8M --fixed
+    field '[.format,.layout,.size]' '["vhd","flat",8388608]' info a.vhd
+    field '[.format,.looks_like,.size]' '["raw","vhd",8389120]' info raw:a.vhd
+    succeeds create a.vhdx.img --size 8M
+    field '[.format,.looks_like]' '["raw",null]' info a.vhdx.img
     succeeds create child.vhdx --parent a.vhdx
     field '[.layout,.size,.sector_size,(.parents|length),.parents[0].format]' \
         '["differencing",1099511627776,4096,1,"vhdx"]' info child.vhdx
@@ -113,6 +118,13 @@ copies_are_the_same_and_stay_sparse() {
     [ ! -s out ] || fail "--quiet said: $(cat out)"
     cmp source.img back.img || fail 'raw to vhdx to raw is not the same'
     [ "$(kibibytes back.img)" -lt 4096 ] || fail "back.img takes $(kibibytes back.img) KiB"
+    succeeds convert c.vhdx e.vhd
+    field '[.errors,.wastes]' '[0,0]' check e.vhd
+    succeeds convert e.vhd fixed.vhd --fixed
+    field '[.layout,.size]' '["flat",67108864]' info fixed.vhd
+    [ "$(kibibytes fixed.vhd)" -lt 8192 ] || fail "fixed.vhd takes $(kibibytes fixed.vhd) KiB"
+    succeeds convert fixed.vhd back2.img
+    cmp source.img back2.img || fail 'vhdx to vhd to fixed vhd to raw is not the same'
     succeeds convert c.vhdx d.dat --format vhdx --block-size 1M --size 1G
     field '[.size,.block_size]' '[1073741824,1048576]' info vhdx:d.dat
     succeeds convert vhdx:d.dat long.img
@@ -224,6 +236,8 @@ wrong_command_lines() {
     fails 2 'block' create x.vhdx --size 1M --block-size 3M
     fails 2 'no fixed size' create x.img --size 1M --fixed
     fails 2 'at most' create x.vhdx --size 65T
+    fails 2 'at most' create x.vhd --size 3T
+    fails 2 '512' create x.vhd --size 1M --sector-size 4096
     fails 2 'missing' convert source.img
     fails 2 'too many' convert source.img x y
     fails 2 'would lose what lies beyond' convert source.img x.vhdx --size 1M
