@@ -86,13 +86,12 @@ static int read_table(struct vhd *vhd)
     return 0;
 }
 
-/* Entries that need no comparison with others. @return how many blocks have a place that could be right. */
-static size_t check_places(struct vhd *vhd)
+/* Entries that need no comparison with others. */
+static void check_places(struct vhd *vhd)
 {
     struct vhd_range structures[VHD_STRUCTURES_MAX];
     unsigned count = vhd_structures(vhd, structures);
     uint64_t end = vhd_blocks_end(vhd), span = vhd_block_span(vhd);
-    size_t good = 0;
 
     for (uint32_t i = 0; i < vhd->header.needed; i++) {
         uint64_t at = vhd_place(vhd, i);
@@ -104,9 +103,7 @@ static size_t check_places(struct vhd *vhd)
             is_bad = at < structures[s].to && structures[s].from < at + span;
         vhd->state[i] = is_bad ? VHD_BAD : VHD_UNKNOWN;
         vhd->bad += (uint32_t)is_bad;
-        good += (size_t)!is_bad;
     }
-    return good;
 }
 
 /* One pass of a radix sort, by 11 bits of the sector. */
@@ -197,6 +194,16 @@ static int find_gaps(struct vhd *vhd, const uint64_t *sorted, size_t count)
     return error;
 }
 
+int vhd_map_find_gaps(struct vhd *vhd)
+{
+    size_t count;
+    uint64_t *sorted = vhd_map_sorted(vhd, &count);
+    int error = sorted != NULL ? find_gaps(vhd, sorted, count) : CM_ENOMEM;
+
+    free(sorted);
+    return error;
+}
+
 int vhd_map_load(struct vhd *vhd)
 {
     uint32_t needed = vhd->header.needed;
@@ -212,7 +219,7 @@ int vhd_map_load(struct vhd *vhd)
     error = read_table(vhd);
     if (error != 0)
         return error;
-    (void)check_places(vhd);
+    check_places(vhd);
     sorted = vhd_map_sorted(vhd, &count);
     if (sorted == NULL)
         return cm_fail(CM_ENOMEM, "no memory for the table of %s.", cm_store_path(vhd->store));

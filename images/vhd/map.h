@@ -127,6 +127,8 @@ void vhd_map_set(struct vhd *vhd, uint32_t block, uint32_t sector); /* locked */
  * over its structures. NULL: no memory. free(). */
 uint64_t *vhd_map_sorted(struct vhd *vhd, size_t *count);
 
+int vhd_map_find_gaps(struct vhd *vhd); /* into `stale`, in the order of the file; 0 or CM_ENOMEM */
+
 /* The structures, sorted by their place. @return their number. */
 #define VHD_STRUCTURES_MAX (4u + VHD_LOCATORS)
 unsigned vhd_structures(const struct vhd *vhd, struct vhd_range ranges[VHD_STRUCTURES_MAX]);
@@ -163,6 +165,8 @@ uint32_t vhd_bits_alike(const unsigned char *bits, uint32_t sector, uint32_t cou
 int vhd_space_take(struct vhd *vhd, uint32_t block);
 /* Locked: the block has no place any more. `is_clean`: what was there has been made zeros. */
 int vhd_space_give(struct vhd *vhd, uint32_t block, int is_clean);
+/* Where in a range a block can be, its data at whole 4 KiB if possible; 0: nowhere. */
+uint64_t vhd_place_in(const struct vhd *vhd, const struct vhd_range *range);
 /* Locked: a commit has made durable that these are free. */
 void vhd_space_settle(struct vhd *vhd, struct vhd_ranges *clean, struct vhd_ranges *stale);
 /* Make the file as short as it can be. Nobody else uses the image, and all is committed. */
@@ -185,6 +189,9 @@ int vhd_open_at_depth(struct cm_store *store, const struct cm_image_options *opt
                       unsigned depth, struct cm_image **image);
 
 #define VHD_DEPTH_MAX 32u
+
+/* What a writer does first: see to what a cut has left. Sets the sentence. */
+int vhd_prepare_writer(struct vhd *vhd);
 
 /* The map of a file, for check and compact. free with vhd_close_map(). */
 int vhd_open_map(struct cm_store *store, struct vhd **vhd);

@@ -89,6 +89,13 @@ static int look_behind(struct vhd *vhd)
                       : cm_fail(error, "cannot read the table of %s.", cm_store_path(vhd->store));
 }
 
+int vhd_prepare_writer(struct vhd *vhd)
+{
+    int error = look_behind(vhd);
+
+    return error == 0 && vhd->found.end_is_missing ? restore_end(vhd) : error;
+}
+
 /* From a footer on; for all but fixed images. */
 static int load_map(struct cm_store *store, const struct vhd_footer *footer,
                     const struct vhd_found *found, struct vhd **map)
@@ -199,14 +206,10 @@ static int open_blocks(struct cm_store *store, const struct cm_image_options *op
         own.resize = NULL; /* a child is as large as its parent */
         error = vhd_parent_open(vhd, options, depth, &vhd->parent);
     }
-    if (cm_store_is_read_only(store)) {
+    if (cm_store_is_read_only(store))
         own.write = NULL;
-    } else {
-        if (error == 0)
-            error = look_behind(vhd);
-        if (error == 0 && found->end_is_missing)
-            error = restore_end(vhd);
-    }
+    else if (error == 0)
+        error = vhd_prepare_writer(vhd);
     if (error == 0)
         error = cm_image_new(&own, vhd, vhd->size, VHD_SECTOR, image);
     if (error != 0)
@@ -267,4 +270,5 @@ const struct cm_container cm_vhd_container = {
     .extensions = "vhd avhd",
     .size_max = VHD_DISK_MAX,
     .check = vhd_check,
+    .compact = vhd_compact,
 };

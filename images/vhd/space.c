@@ -38,22 +38,29 @@ static int is_nameable(uint64_t place)
     return place / VHD_SECTOR < VHD_ABSENT;
 }
 
-/* Of the last range, or all of it if the rest is too small. @return 0: no place there. */
-static uint64_t carve(struct vhd *vhd, struct vhd_ranges *ranges)
+uint64_t vhd_place_in(const struct vhd *vhd, const struct vhd_range *range)
 {
     uint64_t span = vhd_block_span(vhd);
+    uint64_t place = aligned_place(vhd, range->from);
 
-    while (ranges->count > 0) {
+    if (place > range->to || range->to - place < span)
+        place = (range->from + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+    if (place > range->to || range->to - place < span || !is_nameable(place))
+        return 0;
+    return place;
+}
+
+/* Of the last range that has room. @return 0: none has. */
+static uint64_t carve(const struct vhd *vhd, struct vhd_ranges *ranges)
+{
+    for (; ranges->count > 0; ranges->count--) {
         struct vhd_range *range = &ranges->items[ranges->count - 1];
-        uint64_t place = aligned_place(vhd, range->from);
+        uint64_t place = vhd_place_in(vhd, range);
 
-        if (place > range->to || range->to - place < span)
-            place = (range->from + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
-        if (place <= range->to && range->to - place >= span && is_nameable(place)) {
-            range->from = place + span;
+        if (place != 0) {
+            range->from = place + vhd_block_span(vhd);
             return place;
         }
-        ranges->count--;
     }
     return 0;
 }

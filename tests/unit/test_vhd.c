@@ -236,6 +236,44 @@ static void a_trim_without_holes_gives_zeros(void)
     CHECK_EQ(cm_image_close(image), 0);
 }
 
+static int compact(void)
+{
+    struct cm_store *store = memory_store_new(&disk);
+    int error = cm_vhd_container.compact(store, NULL, NULL);
+
+    cm_store_close(store);
+    return error;
+}
+
+static void compacting_moves_blocks_to_the_front(void)
+{
+    struct cm_image *image = create(0, GIB, 0);
+
+    for (unsigned i = 0; i < 40; i++)
+        fill(image, i * BLOCK, 512, (unsigned char)(i + 1));
+    CHECK_EQ(cm_image_close(image), 0);
+    image = reopen();
+    for (unsigned i = 0; i < 38; i++) {
+        if (i % 2 == 0)
+            CHECK_EQ(cm_image_trim(image, i * BLOCK, BLOCK), 0);
+        else if (i % 5 == 0)
+            fill(image, i * BLOCK, 512, 0); /* holds nothing but zeros now */
+    }
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK(disk.size > 80 * MIB);
+    CHECK_EQ(compact(), 0);
+    CHECK(disk.size < 17 * (BLOCK + 4096) + 16384 + 4096);
+    is_fine();
+    image = reopen();
+    for (unsigned i = 0; i < 40; i++) {
+        int has_data = i >= 38 || (i % 2 != 0 && i % 5 != 0);
+
+        CHECK(range_is(image, i * BLOCK, 512, (unsigned char)(has_data ? i + 1 : 0)));
+    }
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK_EQ(compact(), 0);
+}
+
 /* -- flushes ----------------------------------------------------------------------------------- */
 
 static void a_new_block_costs_one_flush(void)
@@ -547,6 +585,7 @@ int main(int argc, char **argv)
         CHECK_TEST(zeros_take_no_space),
         CHECK_TEST(a_trimmed_block_is_taken_again),
         CHECK_TEST(a_trim_without_holes_gives_zeros),
+        CHECK_TEST(compacting_moves_blocks_to_the_front),
         CHECK_TEST(a_new_block_costs_one_flush),
         CHECK_TEST(a_failed_flush_is_not_forgotten),
         CHECK_TEST(no_space_leaves_a_valid_image),
