@@ -176,7 +176,7 @@ static void random_changes_are_as_in_memory(void)
 
 static void a_chain_is_read_through(void)
 {
-    char name[32], below[32];
+    char name[32], below[48];
     struct cm_image *image;
 
     make_two();
