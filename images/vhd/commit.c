@@ -16,7 +16,8 @@
  * is given to another block only when a commit has ended that took it from the first. So for a new block in a file that
  * has grown earlier, which it does by some blocks at once, step 2 is not needed: one flush is for data, bitmap and table.
  *
- * Changes stay in memory until somebody wants them durable. Then one commit is for all who wait: who comes while it runs
+ * Changes stay in memory until somebody wants them durable, so that an image is CM_IMAGE_VOLATILE: a process that ends
+ * without a flush is to it what a power cut is. Then one commit is for all who wait: who comes while it runs
  * waits for the next one. A flush that fails ends the image's life for writing, because no later flush can tell what the
  * system has thrown away.
  */

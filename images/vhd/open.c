@@ -163,7 +163,7 @@ static void close_image(void *context)
 
 static const struct cm_image_ops ops = {
     .size = sizeof(struct cm_image_ops),
-    .flags = CM_IMAGE_PARALLEL | CM_IMAGE_OWN_FUA,
+    .flags = CM_IMAGE_PARALLEL | CM_IMAGE_OWN_FUA | CM_IMAGE_VOLATILE,
     .read = vhd_read,
     .close = close_image,
     .write = vhd_write,
