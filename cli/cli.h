@@ -35,7 +35,8 @@ struct cli_verb {
 
 /* One per file cmd_<verb>.c; main.c lists them. */
 extern const struct cli_verb cmd_driver, cmd_create, cmd_mount, cmd_attach, cmd_unmount, cmd_resize,
-    cmd_list, cmd_stats, cmd_info, cmd_map, cmd_check, cmd_convert, cmd_compact;
+    cmd_list, cmd_stats, cmd_info, cmd_map, cmd_check, cmd_convert, cmd_compact, cmd_commit,
+    cmd_rebase;
 
 /* -- failures (main.c) ------------------------------------------------------------------------- */
 

@@ -12,8 +12,9 @@
 #include <coremnt/coremnt.h>
 
 static const struct cli_verb *const verbs[] = {
-    &cmd_driver, &cmd_create,  &cmd_mount, &cmd_attach,  &cmd_unmount, &cmd_list, &cmd_stats,
-    &cmd_info,   &cmd_convert, &cmd_check, &cmd_compact, &cmd_resize,  &cmd_map,
+    &cmd_driver,  &cmd_create, &cmd_mount, &cmd_attach,  &cmd_unmount,
+    &cmd_list,    &cmd_stats,  &cmd_info,  &cmd_convert, &cmd_check,
+    &cmd_compact, &cmd_resize, &cmd_map,   &cmd_commit,  &cmd_rebase,
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

@@ -345,9 +345,28 @@ static int write_entry_page(struct cm_store *store, const struct vhdx_region *re
     return cm_store_write(store, table + page, VHDX_SECTOR, region->at + page);
 }
 
-/* The bit first: with it gone, the locator counts for nothing and may stay. */
+/* QEMU takes a disk with a locator for one with a parent. The last entry takes the place of the locator's, if one write of
+ * a sector can do that: else it stays, for it counts for nothing any more. */
+static int drop_entry(struct cm_store *store, const struct vhdx_region *region,
+                      unsigned char *table, uint32_t entry)
+{
+    uint32_t count = cm_get_le16(table + COUNT_AT);
+    uint32_t last = ENTRIES_AT + (count - 1) * ENTRY_SIZE;
+    int error;
+
+    if (last + ENTRY_SIZE > 512)
+        return 0;
+    memmove(table + entry, table + last, ENTRY_SIZE);
+    memset(table + last, 0, ENTRY_SIZE);
+    cm_put_le16(table + COUNT_AT, (uint16_t)(count - 1));
+    error = cm_store_write(store, table, 512, region->at);
+    return error == 0 ? cm_store_flush(store) : error;
+}
+
+/* The bit first: with it gone, the locator counts for nothing. */
 static int drop_parent(struct cm_store *store, const struct vhdx_region *region,
-                       const struct place places[ITEMS], struct vhdx_metadata *metadata)
+                       unsigned char *table, const struct place places[ITEMS],
+                       struct vhdx_metadata *metadata)
 {
     unsigned char bytes[8];
     int error;
@@ -363,7 +382,8 @@ static int drop_parent(struct cm_store *store, const struct vhdx_region *region,
     }
     metadata->locator_at = 0;
     metadata->locator_size = 0;
-    return 0;
+    error = drop_entry(store, region, table, places[PARENT_LOCATOR].entry);
+    return error != 0 ? failed_to_write(store, error) : 0;
 }
 
 static int write_locator(struct cm_store *store, const struct vhdx_region *region,
@@ -406,7 +426,7 @@ int vhdx_metadata_set_locator(struct cm_store *store, const struct vhdx_region *
         error = cm_fail(CM_EINVAL, "%s was made without a parent and cannot get one.",
                         cm_store_path(store));
     if (error == 0 && size == 0) {
-        error = drop_parent(store, region, places, metadata);
+        error = drop_parent(store, region, table, places, metadata);
     } else if (error == 0) {
         error = write_locator(store, region, table, &places[PARENT_LOCATOR], bytes, size, &at);
         if (error == 0) {

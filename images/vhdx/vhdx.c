@@ -276,4 +276,7 @@ const struct cm_container cm_vhdx_container = {
     .extensions = "vhdx avhdx",
     .size_max = VHDX_DISK_MAX,
     .check = cm_vhdx_check,
+    .compact = cm_vhdx_compact,
+    .commit = cm_vhdx_commit,
+    .rebase = cm_vhdx_rebase,
 };

@@ -23,4 +23,15 @@ int cm_vhdx_open_store(struct cm_store *store, const struct cm_image_options *op
 /* What cm_vhdx_open_store() does first when it creates: everything of a new, empty image but its parent. Flushes. */
 int cm_vhdx_format(struct cm_store *store, const struct cm_image_options *options);
 
+/* compact, commit and rebase of cm_container; also for tests. */
+int cm_vhdx_compact(struct cm_store *store, cm_progress *progress, void *context);
+int cm_vhdx_commit(struct cm_store *store, cm_progress *progress, void *context);
+int cm_vhdx_rebase(struct cm_store *store, const char *parent, uint32_t flags,
+                   cm_progress *progress, void *context);
+
+/* cm_vhdx_commit() into a parent that is in a store, too: for tests. Both are open for writing and stay the caller's.
+ * `parent` NULL: where the child says. */
+int cm_vhdx_merge(struct cm_store *child, struct cm_store *parent, cm_progress *progress,
+                  void *context);
+
 #endif
