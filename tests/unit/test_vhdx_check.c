@@ -595,6 +595,32 @@ static void sector_bitmaps_are_where_they_are_needed(void)
     memory_store_free(&m);
 }
 
+/* Three chunks of 4096 blocks; the entry of the second bitmap is in another part of the table than its blocks. */
+static void each_chunk_needs_its_own_bitmap(void)
+{
+    static char path[] = ".\\" PARENT;
+    struct memory_store m = {.path = "child.vhdx"};
+    struct cm_image_options options = {
+        .struct_size = sizeof(options), .size = 12 * DISK, .block_size = BLOCK, .parent = "p"};
+    struct vhdx_guid linkage = {{7}};
+    struct said said;
+
+    make_parent(&linkage);
+    format(&m, &options);
+    put_locator(&m, &linkage, path);
+    m.size = BLOCKS_AT + 3 * MIB;
+    set_entry(&m, 2, BLOCKS_AT | VHDX_PARTLY_PRESENT);
+    set_entry(&m, 4096, (BLOCKS_AT + MIB) | VHDX_PRESENT);
+    set_entry(&m, 5000, (BLOCKS_AT + 2 * MIB) | VHDX_PRESENT);
+    is_sound(&m);
+    set_entry(&m, 5000, (BLOCKS_AT + 2 * MIB) | VHDX_PARTLY_PRESENT);
+    CHECK_EQ(look(&m, 0, &said), 0);
+    CHECK_EQ(said.result.errors, 1);
+    CHECK(strstr(said.text, "sector bitmap 1 is missing: of 1 blocks from 4999 on") != NULL);
+    remove(PARENT);
+    memory_store_free(&m);
+}
+
 /* -- the call ---------------------------------------------------------------------------------- */
 
 static int give_up(void *context, uint64_t done, uint64_t all)
@@ -669,6 +695,7 @@ static const struct check_test tests[] = {
     CHECK_TEST(a_parent_is_looked_for_and_checked),
     CHECK_TEST(a_circle_of_parents_is_told),
     CHECK_TEST(sector_bitmaps_are_where_they_are_needed),
+    CHECK_TEST(each_chunk_needs_its_own_bitmap),
     CHECK_TEST(it_can_be_given_up),
     CHECK_TEST(random_damage_is_survived),
 };

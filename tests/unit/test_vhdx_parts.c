@@ -573,6 +573,28 @@ static void paths_that_do_not_fit_are_refused(void)
     memory_store_free(&m);
 }
 
+/* Not even a torn write touches the locator that counts. */
+static void another_locator_is_written_beside_the_old_one(void)
+{
+    static char path[] = "base.vhdx";
+    struct vhdx_locator locator = {.relative_path = path};
+    struct memory_store m = {0};
+    struct whole before, after;
+
+    CHECK_EQ(make(&m, GIB, "p"), 0);
+    CHECK_EQ(set_locator(&m, &locator), 0);
+    for (int i = 0; i < 20; i++) {
+        CHECK_EQ(read_whole(&m, &before), 0);
+        CHECK_EQ(set_locator(&m, &locator), 0);
+        CHECK_EQ(read_whole(&m, &after), 0);
+        CHECK(after.metadata.locator_at >=
+                  before.metadata.locator_at + before.metadata.locator_size ||
+              before.metadata.locator_at >=
+                  after.metadata.locator_at + after.metadata.locator_size);
+    }
+    memory_store_free(&m);
+}
+
 /* Whatever step fails, the parent is the old one or the new one. */
 static void another_parent_is_taken_in_one_step(void)
 {
@@ -711,6 +733,7 @@ static const struct check_test tests[] = {
     CHECK_TEST(metadata_of_random_bytes_is_survived),
     CHECK_TEST(a_locator_is_read_as_it_was_made),
     CHECK_TEST(paths_that_do_not_fit_are_refused),
+    CHECK_TEST(another_locator_is_written_beside_the_old_one),
     CHECK_TEST(another_parent_is_taken_in_one_step),
     CHECK_TEST(a_parent_can_be_dropped),
     CHECK_TEST(an_empty_locator_is_told),

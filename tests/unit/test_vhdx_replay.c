@@ -202,6 +202,17 @@ static void the_newest_run_counts(void)
     memory_store_free(&m);
 }
 
+static void a_gap_in_the_numbers_ends_a_run(void)
+{
+    struct memory_store m = {0};
+    struct vhdx_guid log = begin(&m);
+    uint32_t at = write_one(&m, &log, 5, 0, 0, BAT_AT, page_a);
+
+    write_one(&m, &log, 7, at, 0, BAT_AT, page_b);
+    CHECK_EQ(byte_at(&m, BAT_AT), 'a');
+    memory_store_free(&m);
+}
+
 /* Any sector of it not written, or any byte of it other. */
 static void a_torn_entry_is_none(void)
 {
@@ -427,6 +438,54 @@ static void random_logs_are_replayed_in_order(void)
     }
 }
 
+struct order {
+    unsigned changes, unflushed; /* of the file behind the log; and since the last flush */
+    unsigned too_early;          /* headers that were written before that */
+};
+
+static void watch(void *context, enum memory_store_call call, const void *buffer, uint64_t offset,
+                  uint64_t length)
+{
+    struct order *order = context;
+
+    (void)buffer;
+    (void)length;
+    if (call == MEMORY_STORE_FLUSH)
+        order->unflushed = 0;
+    else if (call == MEMORY_STORE_WRITE && offset < VHDX_REGIONS_AT(0))
+        order->too_early += order->unflushed > 0;
+    else if (call != MEMORY_STORE_READ) {
+        order->changes++;
+        order->unflushed++;
+    }
+}
+
+/* The log ends when all is durable; and what the file grows by is zeros already. */
+static void applying_flushes_before_the_log_ends(void)
+{
+    struct vhdx_change changes[] = {{BAT_AT, 0, page_a},
+                                    {FILE_SIZE + 8192, VHDX_MIB - 8192, NULL},
+                                    {BAT_AT + 8192, 8192, NULL}};
+    struct vhdx_test_entry entry = {1, 0, 0, FILE_SIZE, FILE_SIZE + VHDX_MIB, changes, 3, 0};
+    struct memory_store m = {.cannot_punch = 1};
+    struct order order = {0};
+    struct vhdx_guid log = begin(&m);
+    struct cm_store *store;
+    struct vhdx_header header;
+
+    vhdx_test_write(&m, &log, &entry);
+    store = memory_store_new(&m);
+    CHECK_EQ(vhdx_header_read(store, &header), 0);
+    m.watch = watch;
+    m.watch_context = &order;
+    CHECK_EQ(vhdx_replay_apply(store, &header), 0);
+    CHECK_EQ(order.changes, 3); /* longer, a page, zeros */
+    CHECK_EQ(order.too_early, 0);
+    CHECK_EQ(order.unflushed, 0);
+    cm_store_close(store);
+    memory_store_free(&m);
+}
+
 /* A power cut while it is applied: it is applied again. */
 static void applying_can_be_cut_off(void)
 {
@@ -468,6 +527,7 @@ static const struct check_test tests[] = {
     CHECK_TEST(entries_before_the_tail_are_left_alone),
     CHECK_TEST(a_run_goes_over_the_end_of_the_ring),
     CHECK_TEST(the_newest_run_counts),
+    CHECK_TEST(a_gap_in_the_numbers_ends_a_run),
     CHECK_TEST(a_torn_entry_is_none),
     CHECK_TEST(entries_must_be_right_in_themselves),
     CHECK_TEST(a_log_without_its_beginning_is_refused),
@@ -476,6 +536,7 @@ static const struct check_test tests[] = {
     CHECK_TEST(a_log_that_is_too_large_is_refused),
     CHECK_TEST(entries_within_entries_cost_no_more_than_a_few_logs),
     CHECK_TEST(random_logs_are_replayed_in_order),
+    CHECK_TEST(applying_flushes_before_the_log_ends),
     CHECK_TEST(applying_can_be_cut_off),
 };
 
