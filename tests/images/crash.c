@@ -14,6 +14,7 @@
  *
  * CM_SEED is the seed of the first program, the next one has the next number; a find is told with its seed.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 #include "program.h"
 #include "tests/unit/check.h"
 
-#define FILES_OF_A_PROGRAM 200u
+#define FILES_OF_A_PROGRAM 150u
 
 struct run {
     uint64_t files, seconds, programs;
@@ -139,6 +140,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "crash: wrong arguments; crash.c tells them\n");
         return 2;
     }
+    /* The log is read as a whole for each file: its memory is not to come from the system each time. */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     setvbuf(stdout, NULL, _IOLBF, 0);
     seed = check_seed();
     run.program.files = run.is_thorough ? 0 : FILES_OF_A_PROGRAM;

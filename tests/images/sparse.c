@@ -35,15 +35,11 @@ static void *must(void *memory)
     return memory;
 }
 
-static void push(void *array, size_t *count, size_t *room, size_t item_size)
+/* An array that is full, with more room. */
+static void *grow(void *items, size_t *room, size_t item_size)
 {
-    void **items = array;
-
-    if (*count == *room) {
-        *room = *room != 0 ? 2 * *room : 64;
-        *items = must(realloc(*items, *room * item_size));
-    }
-    (*count)++;
+    *room = *room != 0 ? 2 * *room : 64;
+    return must(realloc(items, *room * item_size));
 }
 
 struct sparse *sparse_new(void)
@@ -55,8 +51,9 @@ static void free_page(struct sparse *s, unsigned char *page)
 {
     if (page == NULL || page == zero_page)
         return;
-    push(&s->spare, &s->spare_count, &s->spare_room, sizeof(*s->spare));
-    s->spare[s->spare_count - 1] = page;
+    if (s->spare_count == s->spare_room)
+        s->spare = grow(s->spare, &s->spare_room, sizeof(*s->spare));
+    s->spare[s->spare_count++] = page;
 }
 
 static unsigned char *new_page(struct sparse *s)
@@ -118,8 +115,9 @@ void sparse_read(const struct sparse *s, void *buffer, uint64_t length, uint64_t
 static void set_layer(struct sparse *s, size_t index, unsigned char *page)
 {
     if (s->layer[index] == NULL) {
-        push(&s->changed, &s->changed_count, &s->changed_room, sizeof(*s->changed));
-        s->changed[s->changed_count - 1] = index;
+        if (s->changed_count == s->changed_room)
+            s->changed = grow(s->changed, &s->changed_room, sizeof(*s->changed));
+        s->changed[s->changed_count++] = index;
     }
     s->layer[index] = page;
 }
@@ -194,8 +192,8 @@ int sparse_resize(struct sparse *s, uint64_t size)
 
     if (size > SPARSE_MAX)
         return CM_ENOSPC;
-    if (size < s->size)
-        sparse_zero(s, size, s->size - size);
+    if (size < s->size) /* with the last page as a whole: there is no page behind the end */
+        sparse_zero(s, size, (s->size + PAGE - 1) / PAGE * PAGE - size);
     if (pages > s->pages) {
         pages += pages / 2;
         s->below = must(realloc(s->below, pages * sizeof(*s->below)));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "images/vhd/vhd.h"
 #include "images/vhdx/vhdx.h"
 #include "lib/core/error_internal.h"
 #include "model.h"
@@ -45,6 +46,27 @@ const struct subject subjects[] = {
         .container = &cm_vhdx_container,
         .sector_size = 512,
         .block_size = (uint32_t)MIB,
+        .disk_sizes = {16 * MIB, 40 * MIB},
+        .has_parent = 1,
+    },
+    {
+        .name = "vhd",
+        .extension = "vhd",
+        .qemu_name = "vpc",
+        .open = cm_vhd_open_store,
+        .container = &cm_vhd_container,
+        .sector_size = 512,
+        .block_size = (uint32_t)(2 * MIB),
+        .disk_sizes = {16 * MIB, 64 * MIB, 700 * MIB, 5 * GIB},
+        .can_resize = 1,
+    },
+    {
+        .name = "vhd-differencing",
+        .extension = "vhd",
+        .open = cm_vhd_open_store,
+        .container = &cm_vhd_container,
+        .sector_size = 512,
+        .block_size = (uint32_t)(2 * MIB),
         .disk_sizes = {16 * MIB, 40 * MIB},
         .has_parent = 1,
     },

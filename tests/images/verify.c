@@ -113,8 +113,12 @@ static int read_first(struct verifier *v, struct cm_image *image, const char *wh
         return wrong(v, when, "no information");
     v->size = info.size;
     v->result->was_dirty = info.was_dirty;
-    if (!model_check_size(model, info.size, v->cut))
-        return wrong(v, when, "a size that it never had");
+    if (!model_check_size(model, info.size, v->cut)) {
+        snprintf(why, sizeof(why), "a size that it cannot have, %llu; the last one was %llu",
+                 (unsigned long long)info.size,
+                 (unsigned long long)model->sizes[model->size_count - 1].size);
+        return wrong(v, when, why);
+    }
     for (unsigned i = 0; i < model->area_count; i++) {
         uint32_t length = area_length(v, &model->areas[i]);
         int error =
