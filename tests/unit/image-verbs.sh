@@ -163,6 +163,57 @@ sizes_go_both_ways() {
     field .size 41943040 info r.vhdx
 }
 
+# A child, and a child of that.
+parents_can_be_changed() {
+    local kind
+    make_source
+    head -c 4194304 /dev/urandom >base.img
+    truncate -s 64M base.img
+    for kind in vhdx; do
+        succeeds convert -q base.img "base.$kind"
+        succeeds create "child.$kind" --parent "base.$kind"
+        succeeds convert -q "child.$kind" was.img
+        cmp base.img was.img || fail "$kind: an empty child is not its parent"
+        succeeds create "grandchild.$kind" --parent "child.$kind"
+        succeeds rebase -q "grandchild.$kind" --parent "base.$kind"
+        field '[(.parents|length),(.parents[0].path|test("base"))]' '[1,true]' info "grandchild.$kind"
+        succeeds convert -q "grandchild.$kind" was1.img
+        cmp base.img was1.img || fail "$kind: another parent changed the content"
+        succeeds rebase "grandchild.$kind" --no-parent
+        field '[.layout,.parents]' '["dynamic",[]]' info "grandchild.$kind"
+        rm "base.$kind"
+        succeeds convert -q "grandchild.$kind" was2.img
+        cmp base.img was2.img || fail "$kind: without a parent the content is not whole"
+        fails 3 "base\\.$kind" info "child.$kind"
+        succeeds rebase "child.$kind" --parent "grandchild.$kind" --trust
+        succeeds convert -q "child.$kind" was3.img
+        cmp base.img was3.img || fail "$kind: the parent that is trusted is not read"
+        succeeds commit "child.$kind"
+        fails 2 'no parent|parent' commit "grandchild.$kind"
+        fails 2 'either --parent FILE or --no-parent' rebase "child.$kind"
+        fails 3 'missing' rebase "child.$kind" --parent "missing.$kind"
+        rm was*.img
+    done
+}
+
+files_become_smaller() {
+    local kind
+    make_source
+    truncate -s 128M source.img
+    for kind in vhdx vhd; do
+        succeeds convert -q source.img "s.$kind" --block-size 1M
+        succeeds resize "s.$kind" 32M --shrink
+        succeeds resize "s.$kind" 128M
+        succeeds compact "s.$kind"
+        field '[.errors,.wastes]' '[0,0]' check "s.$kind"
+        [ "$(stat -c %s "s.$kind")" -lt 12582912 ] || fail "$kind: compact left $(stat -c %s "s.$kind") bytes"
+        succeeds compact "s.$kind"
+        grep -q 'nothing to give back' out || fail "$kind: a second compact said: $(cat out)"
+        succeeds convert -q "s.$kind" "$kind.img"
+        cmp <(head -c 33554432 source.img) <(head -c 33554432 "$kind.img") || fail "$kind: compact changed the content"
+    done
+}
+
 # poke FILE BYTE TEXT: as printf has it.
 poke() {
     # shellcheck disable=SC2059 # escapes are what is wanted
@@ -357,7 +408,8 @@ killed_copies_leave_nothing_under_the_name() {
 }
 
 for topic in created_images_say_what_they_are maps_have_all_of_the_disk copies_are_the_same_and_stay_sparse \
-    sizes_go_both_ways damage_is_found_and_mended wrong_command_lines wrong_files a_file_that_somebody_has no_space \
+    sizes_go_both_ways damage_is_found_and_mended parents_can_be_changed \
+    files_become_smaller wrong_command_lines wrong_files a_file_that_somebody_has no_space \
     killed_copies_leave_nothing_under_the_name; do
     printf '%s\n' "$topic"
     rm -rf here
