@@ -7,7 +7,7 @@
 
 static void is(const uint16_t *units, size_t count, const char *text)
 {
-    unsigned char little[64], big[64], back[64];
+    unsigned char little[64] = {0}, big[64] = {0}, back[64];
     char *made;
 
     for (size_t i = 0; i < count; i++) {
