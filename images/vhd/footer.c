@@ -228,9 +228,11 @@ void vhd_footer_set_size(struct vhd_footer *footer, uint64_t size)
                 vhd_checksum(bytes, VHD_FOOTER_SIZE, VHD_FOOTER_CHECKSUM));
 }
 
-void vhd_footer_set_header(struct vhd_footer *footer, uint64_t at)
+void vhd_footer_set_header(struct vhd_footer *footer, enum vhd_type type, uint64_t at)
 {
+    footer->type = type;
     footer->header_at = at;
+    cm_put_be32(footer->bytes + VHD_FOOTER_TYPE, type);
     cm_put_be64(footer->bytes + VHD_FOOTER_HEADER_AT, at);
     cm_put_be32(footer->bytes + VHD_FOOTER_CHECKSUM,
                 vhd_checksum(footer->bytes, VHD_FOOTER_SIZE, VHD_FOOTER_CHECKSUM));

@@ -276,6 +276,8 @@ static int is_zeros_below(struct vhd *vhd, const struct piece *piece)
 
     if (vhd->parent == NULL)
         return 1;
+    if (vhd->keeps_zeros)
+        return 0;
     return cm_image_extent(vhd->parent, disk_offset(vhd, piece), piece->length, &extent) == 0 &&
            extent.length == piece->length && (extent.flags & CM_EXTENT_ZERO) != 0;
 }

@@ -90,8 +90,10 @@ struct vhd {
     struct vhd_ranges freed_clean, freed_stale; /* free when the table without them is durable */
     uint64_t end;        /* behind the last block; from here to the footer is zeros */
     int has_changed_end; /* the footer is to be written there */
-    int must_not_cut;    /* the table has entries behind those of the disk; others look at them */
-    int has_moved;       /* the file may be longer than it needs to be */
+    int store_is_lent;   /* it is not closed with the image */
+    int keeps_zeros;  /* a trim hides the parent even where that is zeros: another one is to come */
+    int must_not_cut; /* the table has entries behind those of the disk; others look at them */
+    int has_moved;    /* the file may be longer than it needs to be */
 
     /* commit.c */
     struct vhd_fresh *fresh;
@@ -192,6 +194,16 @@ int vhd_open_at_depth(struct cm_store *store, const struct cm_image_options *opt
 
 /* What a writer does first: see to what a cut has left. Sets the sentence. */
 int vhd_prepare_writer(struct vhd *vhd);
+
+/* An image over a store that stays the caller's; without its parent, of which nothing may be read then, or with it. *vhd is
+ * what is behind *image. */
+int vhd_open_lent(struct cm_store *store, int with_parent, struct cm_image **image,
+                  struct vhd **vhd);
+
+/* relink.c: see struct cm_container */
+int vhd_merge(struct cm_store *store, cm_progress *progress, void *context);
+int vhd_rebase(struct cm_store *store, const char *parent, uint32_t flags, cm_progress *progress,
+               void *context);
 
 /* The map of a file, for check and compact. free with vhd_close_map(). */
 int vhd_open_map(struct cm_store *store, struct vhd **vhd);

@@ -157,6 +157,8 @@ static void close_image(void *context)
 
     if (vhd->has_moved && vhd->commits_begun != 0 && vhd->commit_failed != vhd->commits_begun)
         (void)vhd_space_cut(vhd);
+    if (vhd->store_is_lent)
+        store = NULL;
     vhd_close_map(vhd);
     cm_store_close(store);
 }
@@ -217,6 +219,32 @@ static int open_blocks(struct cm_store *store, const struct cm_image_options *op
     return error;
 }
 
+int vhd_open_lent(struct cm_store *store, int with_parent, struct cm_image **image,
+                  struct vhd **vhd)
+{
+    struct cm_image_options none = {.struct_size = sizeof(none)};
+    int error = vhd_open_map(store, vhd);
+
+    *image = NULL;
+    if (error != 0)
+        return error;
+    (*vhd)->store_is_lent = 1;
+    if ((*vhd)->bad != 0)
+        error = cm_fail(CM_EDAMAGED, "%s is damaged: check it first. Nothing was changed.",
+                        cm_store_path(store));
+    else if ((*vhd)->footer.type != VHD_DIFFERENCING)
+        error = cm_fail(CM_EINVAL, "%s has no parent.", cm_store_path(store));
+    if (error == 0)
+        error = vhd_prepare_writer(*vhd);
+    if (error == 0 && with_parent)
+        error = vhd_parent_open(*vhd, &none, 0, &(*vhd)->parent);
+    if (error == 0)
+        error = cm_image_new(&ops, *vhd, (*vhd)->size, VHD_SECTOR, image);
+    if (error != 0)
+        vhd_close_map(*vhd);
+    return error;
+}
+
 int vhd_open_at_depth(struct cm_store *store, const struct cm_image_options *options,
                       unsigned depth, struct cm_image **image)
 {
@@ -271,4 +299,6 @@ const struct cm_container cm_vhd_container = {
     .size_max = VHD_DISK_MAX,
     .check = vhd_check,
     .compact = vhd_compact,
+    .commit = vhd_merge,
+    .rebase = vhd_rebase,
 };

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "images/vhd/map.h"
-#include "images/vhd/vhd.h"
 #include "lib/core/error_internal.h"
 #include "lib/core/image_internal.h"
 #include "lib/core/parent_path.h"
@@ -163,81 +162,12 @@ static int names_of(struct vhd_header *header, const char *child, const char *pa
 int vhd_parent_fill(struct vhd_header *header, const char *child, const char *parent, uint64_t at,
                     struct vhd_locator_bytes *bytes, struct vhd_footer *footer)
 {
-    struct cm_image_place place;
-    int error = cm_image_place(parent, &place);
+    int error = read_parent(parent, footer);
 
     memset(bytes, 0, sizeof(*bytes));
     if (error != 0)
         return error;
-    if (place.container != &cm_vhd_container || place.path == NULL)
-        return cm_fail(CM_EINVAL,
-                       "%s cannot be the parent of %s: that of a VHD is a VHD. If it is one, say "
-                       "\"vhd:%s\".",
-                       parent, child, parent);
-    error = read_parent(place.path, footer);
-    if (error != 0)
-        return error;
     memcpy(header->parent_id, footer->id, VHD_ID_SIZE);
     header->parent_time = footer->time;
-    return names_of(header, child, place.path, at, bytes);
-}
-
-static int write_names(struct cm_store *store, const struct vhd_header *header,
-                       const struct vhd_locator_bytes *bytes)
-{
-    int error = 0;
-
-    for (unsigned i = 0; i < 2 && error == 0; i++)
-        error = cm_store_write(store, bytes->bytes[i], header->locators[i].space,
-                               header->locators[i].at);
-    return error;
-}
-
-/* The header is two sectors, of which a power cut could leave one: so a new one is written behind the old end, with its
- * names, and the footers, one sector each, say where it is. */
-static int switch_header(struct vhd *vhd, const struct vhd_locator_bytes *bytes)
-{
-    uint64_t end = vhd->header.at + VHD_HEADER_SIZE;
-    int error = cm_store_resize(vhd->store, end + VHD_FOOTER_SIZE);
-
-    if (error == 0)
-        error = write_names(vhd->store, &vhd->header, bytes);
-    vhd_header_make(&vhd->header);
-    if (error == 0)
-        error = cm_store_write(vhd->store, vhd->header.bytes, VHD_HEADER_SIZE, vhd->header.at);
-    if (error == 0)
-        error = vhd_footer_write_end(vhd);
-    if (error == 0)
-        error = cm_store_flush(vhd->store);
-    vhd_footer_set_header(&vhd->footer, vhd->header.at);
-    return error == 0 ? vhd_footers_write(vhd) : error;
-}
-
-int cm_vhd_set_parent(struct cm_store *store, const char *parent)
-{
-    uint64_t at = (cm_store_size(store) + 4095) / 4096 * 4096;
-    struct vhd_locator_bytes bytes;
-    struct vhd_footer footer;
-    struct vhd *vhd;
-    int error = vhd_open_map(store, &vhd);
-
-    if (error != 0)
-        return error;
-    if (vhd->footer.type != VHD_DIFFERENCING)
-        error = cm_fail(CM_EINVAL, "%s has no parent, so it cannot get another one.",
-                        cm_store_path(store));
-    if (error == 0)
-        error = vhd_parent_fill(&vhd->header, cm_store_path(store), parent, at, &bytes, &footer);
-    if (error == 0) {
-        vhd->header.at = at + vhd->header.locators[0].space + vhd->header.locators[1].space;
-        if (footer.size != vhd->size)
-            error = cm_fail(CM_EINVAL, "%s is a disk of another size than %s.", parent,
-                            cm_store_path(store));
-        else if ((error = switch_header(vhd, &bytes)) != 0)
-            error = cm_fail(error, "cannot write to %s.", cm_store_path(store));
-        free(bytes.bytes[0]);
-        free(bytes.bytes[1]);
-    }
-    vhd_close_map(vhd);
-    return error;
+    return names_of(header, child, parent, at, bytes);
 }

@@ -47,7 +47,7 @@ int vhd_footer_parse(const unsigned char *bytes, struct vhd_footer *footer);
 int vhd_footer_make(struct vhd_footer *footer, enum vhd_type type, uint64_t size);
 
 void vhd_footer_set_size(struct vhd_footer *footer, uint64_t size);
-void vhd_footer_set_header(struct vhd_footer *footer, uint64_t at);
+void vhd_footer_set_header(struct vhd_footer *footer, enum vhd_type type, uint64_t at);
 
 /* Seconds since the year 2000, in which the format counts. */
 uint32_t vhd_now(void);

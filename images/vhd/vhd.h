@@ -23,10 +23,4 @@ int cm_vhd_open_store(struct cm_store *store, const struct cm_image_options *opt
 /* What cm_vhd_open_store() does first when it creates: everything of a new, empty image. Flushes. */
 int cm_vhd_format(struct cm_store *store, const struct cm_image_options *options);
 
-/*
- * Of a differencing image that nobody has open: call another file its parent. That the content stays right is the
- * caller's business. Durable when it returns; a power cut leaves the old parent or the new one. Sets the sentence.
- */
-int cm_vhd_set_parent(struct cm_store *store, const char *parent);
-
 #endif

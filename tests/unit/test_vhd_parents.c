@@ -260,7 +260,7 @@ static void another_parent_can_be_named(void)
     CHECK_EQ(rename("parent.vhd", "moved.vhd"), 0);
     try_open("child.vhd", 0, NULL, CM_ENOENT);
     CHECK_EQ(cm_store_open("child.vhd", &how, &store), 0);
-    CHECK_EQ(cm_vhd_set_parent(store, "vhd:moved.vhd"), 0);
+    CHECK_EQ(cm_vhd_container.rebase(store, "moved.vhd", CM_REBASE_TRUST, NULL, NULL), 0);
     cm_store_close(store);
     child = try_open("child.vhd", 0, NULL, 0);
     CHECK(range_is(child, 0, 65536, 1));
@@ -268,6 +268,105 @@ static void another_parent_can_be_named(void)
     CHECK_EQ(cm_image_close(child), 0);
     CHECK_EQ(check_errors("child.vhd"), 0);
     forget("moved.vhd");
+}
+
+/* -- commit and rebase ------------------------------------------------------------------------- */
+
+static struct cm_store *open_store(const char *path)
+{
+    struct cm_image_options how = {.struct_size = sizeof(how)};
+    struct cm_store *store = NULL;
+
+    CHECK_EQ(cm_store_open(path, &how, &store), 0);
+    return store;
+}
+
+/* In the child: changed, zeros over the parent's data, and data of its own; see make_two(). */
+static void make_and_change(void)
+{
+    struct cm_image *child;
+
+    make_two();
+    child = try_open("child.vhd", 0, NULL, 0);
+    fill(child, 512, 512, 9);
+    CHECK_EQ(cm_image_trim(child, BLOCK, 4096), 0);
+    fill(child, 4 * BLOCK, 512, 8);
+    CHECK_EQ(cm_image_close(child), 0);
+}
+
+static void has_the_changes(const char *path)
+{
+    struct cm_image *image = try_open(path, CM_OPEN_READ_ONLY, NULL, 0);
+
+    CHECK(range_is(image, 0, 512, 1));
+    CHECK(range_is(image, 512, 512, 9));
+    CHECK(range_is(image, 1024, 32768, 1));
+    CHECK(range_is(image, BLOCK, 4096, 0));
+    CHECK(range_is(image, BLOCK + 4096, 32768, 2));
+    CHECK(range_is(image, 4 * BLOCK, 512, 8));
+    CHECK(range_is(image, 4 * BLOCK + 512, 65536, 0));
+    CHECK(range_is(image, 5 * BLOCK, 65536, 0));
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK_EQ(check_errors(path), 0);
+}
+
+static void a_child_is_merged_into_its_parent(void)
+{
+    struct cm_store *store;
+    struct cm_extent extent;
+    struct cm_image *child;
+
+    make_and_change();
+    store = open_store("child.vhd");
+    CHECK_EQ(cm_vhd_container.commit(store, NULL, NULL), 0);
+    cm_store_close(store);
+    has_the_changes("parent.vhd");
+    has_the_changes("child.vhd");
+    child = try_open("child.vhd", CM_OPEN_READ_ONLY, NULL, 0);
+    CHECK_EQ(cm_image_extent(child, 0, SIZE, &extent), 0);
+    CHECK(extent.depth > 0);
+    CHECK_EQ(cm_image_close(child), 0);
+}
+
+static void another_content_below_changes_nothing(void)
+{
+    struct cm_store *store;
+    struct cm_image *other;
+
+    make_and_change();
+    forget("other.vhd");
+    other = try_open("other.vhd", CM_OPEN_CREATE, NULL, 0);
+    fill(other, 0, 65536, 1);
+    fill(other, BLOCK, 65536, 77);
+    fill(other, 5 * BLOCK, 65536, 78);
+    CHECK_EQ(cm_image_close(other), 0);
+    store = open_store("child.vhd");
+    CHECK_EQ(cm_vhd_container.rebase(store, "other.vhd", 0, NULL, NULL), 0);
+    cm_store_close(store);
+    forget("parent.vhd");
+    has_the_changes("child.vhd");
+    forget("other.vhd");
+}
+
+static void a_child_takes_all_into_itself(void)
+{
+    struct cm_store *store;
+    struct cm_image_info info;
+    struct cm_image *image;
+
+    make_and_change();
+    store = open_store("child.vhd");
+    CHECK_EQ(cm_vhd_container.rebase(store, NULL, 0, NULL, NULL), 0);
+    cm_store_close(store);
+    forget("parent.vhd");
+    has_the_changes("child.vhd");
+    image = try_open("child.vhd", 0, NULL, 0);
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    CHECK_EQ(info.layout, CM_LAYOUT_DYNAMIC);
+    CHECK_EQ(cm_image_close(image), 0);
+    store = open_store("child.vhd");
+    CHECK_EQ(cm_vhd_container.commit(store, NULL, NULL), CM_EINVAL); /* it has none now */
+    cm_store_close(store);
 }
 
 int main(int argc, char **argv)
@@ -284,6 +383,9 @@ int main(int argc, char **argv)
         CHECK_TEST(a_parent_that_is_no_vhd_is_refused),
         CHECK_TEST(a_parent_in_use_is_not_written),
         CHECK_TEST(another_parent_can_be_named),
+        CHECK_TEST(a_child_is_merged_into_its_parent),
+        CHECK_TEST(another_content_below_changes_nothing),
+        CHECK_TEST(a_child_takes_all_into_itself),
     };
     int result = check_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 
