@@ -48,7 +48,7 @@ int vhd_fresh_add(struct vhd *vhd, uint32_t block)
         struct vhd_fresh *fresh = realloc(vhd->fresh, room * sizeof(*fresh));
 
         if (fresh == NULL)
-            return CM_ENOMEM;
+            return vhd->flush_error = CM_ENOMEM; /* the block would have a place and no bits */
         vhd->fresh = fresh;
         vhd->fresh_room = room;
     }

@@ -27,10 +27,10 @@
 #define CREATOR_VERSION 0x00060003u
 #define CREATOR_SYSTEM "Wi2k"
 
-/* Makers that mean the size field. */
+/* Makers that mean the size field. QEMU does not know VirtualBox, and cuts its disks. */
 static const char size_makers[][4] = {
     {'w', 'i', 'n', ' '}, {'q', 'e', 'm', '2'},  {'d', '2', 'v', ' '},
-    {'C', 'T', 'X', 'S'}, {'t', 'a', 'p', '\0'},
+    {'C', 'T', 'X', 'S'}, {'t', 'a', 'p', '\0'}, {'v', 'b', 'o', 'x'},
 };
 
 /* -- reading ----------------------------------------------------------------------------------- */
