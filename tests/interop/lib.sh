@@ -119,12 +119,26 @@ same_here() {
     rm -f actual.raw
 }
 
-# same_there FORMAT IMAGE: what QEMU reads of it is expected.raw.
+# same_window FORMAT IMAGE OFFSET LENGTH
+same_window() {
+    local window="driver=raw,offset=$3,size=$4"
+    logged qemu-img compare --image-opts "$window,file.driver=raw,file.file.driver=file,file.file.filename=expected.raw" \
+        "$window,file.driver=$1,file.file.driver=file,file.file.filename=$2"
+}
+
+# same_there FORMAT IMAGE: what QEMU reads of it is expected.raw. It reads every byte of a hole, so of a long disk only
+# some windows are compared: where edges() writes, and behind.
 same_there() {
-    local size
+    local size at
     size=$(qemu-img info -f "$1" --output=json "$2" | jq '."virtual-size"')
     [ "$size" = "$(stat -c %s expected.raw)" ] || fail "$2 has $size bytes for QEMU"
-    logged qemu-img compare -f raw -F "$1" expected.raw "$2"
+    if [ "$size" -le "$GIB" ]; then
+        logged qemu-img compare -f raw -F "$1" expected.raw "$2"
+        return
+    fi
+    for at in 0 $((256 * MIB - 8 * MIB)) $((4 * GIB - 8 * MIB)) $((size - 16 * MIB)); do
+        same_window "$1" "$2" $at $((16 * MIB))
+    done
 }
 
 # info_says IMAGE FIELD VALUE: in `coremnt info --json`.
