@@ -80,6 +80,8 @@ static int make_fixed(struct cm_store *store, uint64_t size)
         return error;
     error = cm_store_resize(store, size + VHD_FOOTER_SIZE);
     if (error == 0)
+        error = cm_store_reserve(store, 0, size + VHD_FOOTER_SIZE);
+    if (error == 0)
         error = cm_store_write(store, footer.bytes, VHD_FOOTER_SIZE, size);
     if (error == 0)
         error = cm_store_flush(store);

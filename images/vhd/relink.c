@@ -154,6 +154,7 @@ static int name_parent(struct cm_store *store, const char *parent)
 
 static int name_nobody(struct cm_store *store)
 {
+    static const struct vhd_locator_bytes none;
     struct vhd *vhd;
     int error = vhd_open_map(store, &vhd);
 
@@ -164,7 +165,7 @@ static int name_nobody(struct cm_store *store)
     vhd->header.parent_time = 0;
     vhd->header.locator_count = 0;
     vhd->header.at = behind(store);
-    error = switch_header(vhd, NULL, VHD_DYNAMIC);
+    error = switch_header(vhd, &none, VHD_DYNAMIC);
     vhd_close_map(vhd);
     return error;
 }

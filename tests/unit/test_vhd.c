@@ -67,10 +67,14 @@ static uint64_t size_of(struct cm_image *image)
     return info.size;
 }
 
+static int is_quiet;
+
 static void report(void *context, enum cm_check_severity severity, int is_repaired,
                    const char *text)
 {
     (void)context;
+    if (is_quiet)
+        return;
     printf("  check: %d%s %s\n", (int)severity, is_repaired ? " repaired" : "", text);
 }
 
@@ -400,6 +404,109 @@ static void impossible_wishes_are_refused(void)
     CHECK_EQ(disk.size, 0);
 }
 
+/* -- cut short --------------------------------------------------------------------------------- */
+
+#define MARKS 12u /* blocks with data; the first sectors of those that hold something */
+
+static struct memory_store whole; /* what each try begins with */
+
+static void make_with_gaps(uint32_t flags)
+{
+    struct cm_image *image = create(flags, 40 * MIB + 512, 0);
+
+    for (unsigned i = 0; i < MARKS; i++)
+        fill(image, i * BLOCK, 512, (unsigned char)(i + 1));
+    CHECK_EQ(cm_image_flush(image), 0);
+    for (unsigned i = 0; i < MARKS; i += 3)
+        CHECK_EQ(cm_image_trim(image, i * BLOCK, BLOCK), 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_copy(&disk, &whole);
+}
+
+static int grow_it(void)
+{
+    struct cm_image_options options = options_for(0, 0);
+    struct cm_store *store = memory_store_new(&disk);
+    struct cm_image *image;
+    int error = cm_vhd_open_store(store, &options, &image);
+
+    if (error != 0) {
+        cm_store_close(store);
+        return error;
+    }
+    error = cm_image_resize(image, 3 * GIB);
+    (void)cm_image_close(image);
+    return error;
+}
+
+static int shrink_it(void)
+{
+    struct cm_image_options options = options_for(0, 0);
+    struct cm_store *store = memory_store_new(&disk);
+    struct cm_image *image;
+    int error = cm_vhd_open_store(store, &options, &image);
+
+    if (error != 0) {
+        cm_store_close(store);
+        return error;
+    }
+    error = cm_image_resize(image, 30 * MIB);
+    if (cm_image_close(image) != 0)
+        error = CM_EIO;
+    return error;
+}
+
+/* The storage takes the first `changes` changes and nothing more: the file must be whole, with all that it had. A cut
+ * between two flushes can also lose some of what was before; tests/images/ tries that, but not for all of these. */
+static int survives(int (*work)(void), uint64_t changes)
+{
+    struct cm_image *image;
+    int error;
+
+    memory_store_free(&disk);
+    memory_store_copy(&whole, &disk);
+    disk.fail = CM_EIO;
+    disk.fail_after = changes;
+    error = work();
+    disk.fail = 0;
+    image = reopen();
+    if (image == NULL)
+        return 0;
+    for (unsigned i = 0; i < MARKS; i++)
+        CHECK(range_is(image, i * BLOCK, 512, (unsigned char)(i % 3 == 0 ? 0 : i + 1)));
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK_EQ(check_image(0).errors, 0);
+    return error != 0;
+}
+
+static void survives_everywhere(int (*work)(void), uint32_t flags)
+{
+    uint64_t changes = 0;
+    int before = check_failures;
+
+    is_quiet = 1;
+    make_with_gaps(flags);
+    while (survives(work, changes) && changes < 1000 && check_failures == before)
+        changes++;
+    printf("  %llu cuts\n", (unsigned long long)changes);
+    CHECK(changes > 2 && changes < 1000);
+    memory_store_free(&whole);
+    is_quiet = 0;
+}
+
+static void compacting_may_be_cut_anywhere(void)
+{
+    survives_everywhere(compact, 0);
+}
+
+static void a_resize_may_be_cut_anywhere(void)
+{
+    survives_everywhere(grow_it, 0);
+    survives_everywhere(shrink_it, 0);
+    survives_everywhere(grow_it, CM_OPEN_FIXED);
+    survives_everywhere(shrink_it, CM_OPEN_FIXED);
+}
+
 /* -- what others see --------------------------------------------------------------------------- */
 
 static void extents_tell_what_is_taken(void)
@@ -590,6 +697,8 @@ int main(int argc, char **argv)
         CHECK_TEST(a_failed_flush_is_not_forgotten),
         CHECK_TEST(no_space_leaves_a_valid_image),
         CHECK_TEST(both_kinds_grow_and_shrink),
+        CHECK_TEST(compacting_may_be_cut_anywhere),
+        CHECK_TEST(a_resize_may_be_cut_anywhere),
         CHECK_TEST(the_largest_disk_is_made_and_opened),
         CHECK_TEST(impossible_wishes_are_refused),
         CHECK_TEST(extents_tell_what_is_taken),
