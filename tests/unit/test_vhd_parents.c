@@ -18,7 +18,7 @@
 
 static void forget(const char *path)
 {
-    (void)remove(path);
+    (void)cm_os_file_remove(path);
 }
 
 static struct cm_image *try_open(const char *path, uint32_t flags, const char *parent, int expected)
@@ -236,7 +236,7 @@ static void a_parent_that_is_no_vhd_is_refused(void)
     forget("child2.vhd");
     try_open("child2.vhd", CM_OPEN_CREATE, "raw:parent.vhd", CM_EINVAL);
     try_open("child2.vhd", CM_OPEN_CREATE, "vhd:nowhere.vhd", CM_ENOENT);
-    CHECK(remove("child2.vhd") != 0); /* nothing is left over */
+    CHECK(cm_os_file_remove("child2.vhd") != 0); /* nothing is left over */
 }
 
 static void a_parent_in_use_is_not_written(void)
@@ -257,7 +257,7 @@ static void another_parent_can_be_named(void)
 
     make_two();
     forget("moved.vhd");
-    CHECK_EQ(rename("parent.vhd", "moved.vhd"), 0);
+    CHECK_EQ(cm_os_file_rename_new("parent.vhd", "moved.vhd"), 0);
     try_open("child.vhd", 0, NULL, CM_ENOENT);
     CHECK_EQ(cm_store_open("child.vhd", &how, &store), 0);
     CHECK_EQ(cm_vhd_container.rebase(store, "moved.vhd", CM_REBASE_TRUST, NULL, NULL), 0);
