@@ -119,6 +119,17 @@ static void unlock_range(struct workload *w, uint64_t offset, uint64_t length)
 
 /* -- operations -------------------------------------------------------------------------------- */
 
+/* How often each is done, in 100; the rest are reads. Where flushes are rare and blocks come and go, a log fills up. */
+static const struct mood {
+    uint64_t writes, zeros, part_trims, block_trims, flushes;
+    uint64_t fua; /* of the writes, one in so many */
+} moods[] = {
+    {55, 5, 6, 8, 12, 4},
+    {55, 5, 6, 8, 12, 4},
+    {60, 2, 2, 30, 1, 100},
+    {40, 5, 10, 15, 25, 2},
+};
+
 struct range {
     uint64_t offset;
     uint32_t length;
@@ -157,7 +168,7 @@ static void expect(struct thread *t, int error, const char *what, const struct r
 static void step_write(struct thread *t, int is_zeros)
 {
     struct workload *w = t->workload;
-    uint32_t flags = below(&t->random, 4) == 0 ? CM_IMAGE_FUA : 0;
+    uint32_t flags = below(&t->random, w->mood->fua) == 0 ? CM_IMAGE_FUA : 0;
     struct range range;
     uint32_t stamp;
     int error;
@@ -254,17 +265,18 @@ static void step_flush(struct thread *t)
 
 static void step(struct thread *t)
 {
+    const struct mood *mood = t->workload->mood;
     uint64_t what = below(&t->random, 100);
 
-    if (what < 55)
+    if (what < mood->writes)
         step_write(t, 0);
-    else if (what < 60)
+    else if ((what -= mood->writes) < mood->zeros)
         step_write(t, 1);
-    else if (what < 66)
+    else if ((what -= mood->zeros) < mood->part_trims)
         step_trim_part(t);
-    else if (what < 74)
+    else if ((what -= mood->part_trims) < mood->block_trims)
         step_trim_blocks(t);
-    else if (what < 86)
+    else if (what - mood->block_trims < mood->flushes)
         step_flush(t);
     else
         step_read(t);
@@ -302,7 +314,6 @@ static void run_threads(struct workload *w)
         if (w->why[0] == '\0')
             snprintf(w->why, sizeof(w->why), "%s", threads[i].why);
     }
-    w->operations += (uint64_t)w->threads * w->steps;
     free(threads);
 }
 
@@ -350,6 +361,7 @@ static void run_phase(struct workload *w)
                  cm_last_error());
         return;
     }
+    w->mood = &moods[below(&w->random, sizeof(moods) / sizeof(moods[0]))];
     run_threads(w);
     if (w->why[0] == '\0' && w->subject->can_resize && below(&w->random, 2) == 0) {
         resize(w);

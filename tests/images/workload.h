@@ -26,8 +26,7 @@ struct workload {
 
     struct cm_image *image;
     uint64_t size; /* bytes of the disk now */
-    struct cm_os_mutex lock;
-    uint64_t operations;
+    const struct mood *mood;
 };
 
 /* Areas of a disk of this size, some of them over the border of two blocks; with the content of the parent if the subject
