@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/core/bytes.h"
+#include "lib/core/zeros.h"
 
 #define PART_SIZE 65536u               /* bytes of the BAT at a time */
 #define MIBS_MAX (UINT64_C(128) << 20) /* of the file that are mapped: 128 TiB */
@@ -254,6 +255,8 @@ static int check_last_bits(struct blocks *b, uint64_t bitmap, uint64_t at)
         if (error != 0)
             return cm_fail(error, "cannot read a sector bitmap of %s: %s.",
                            cm_store_path(b->check->file), cm_error_name(error));
+        if (cm_is_zeros(page, sizeof(page)))
+            continue;
         for (uint64_t bit = from > first ? from - first : 0; bit < 8 * VHDX_SECTOR; bit++) {
             if ((page[bit / 8] >> bit % 8 & 1) != 0) {
                 vhdx_check_tell(b->check, CM_CHECK_NOTE, 0,

@@ -167,6 +167,8 @@ int cm_vhdx_format(struct cm_store *store, const struct cm_image_options *option
         return cm_fail(error, "cannot make %s: its file would have %llu bytes: %s.",
                        cm_store_path(store), (unsigned long long)l.file_size, cm_error_name(error));
     if (l.metadata.is_fixed)
+        error = cm_store_reserve(store, 0, l.file_size);
+    if (error == 0 && l.metadata.is_fixed)
         error = write_fixed_bat(store, &l);
     if (error != 0)
         return failed(store, error);

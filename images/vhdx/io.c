@@ -328,7 +328,7 @@ static int find_covered(struct vhdx *v, struct part *part)
     return error;
 }
 
-/* A part of a block, or a block that keeps its room. */
+/* A part of a block. */
 static int zero_part(struct vhdx *v, struct part *part)
 {
     int error;
@@ -405,7 +405,7 @@ int vhdx_io_trim(void *context, uint64_t offset, uint64_t length)
         int is_whole = part.into == 0 &&
                        (part.length == v->metadata.block_size || part.offset + part.length == size);
 
-        error = is_whole && !v->metadata.is_fixed ? unmap_part(v, &part) : zero_part(v, &part);
+        error = is_whole ? unmap_part(v, &part) : zero_part(v, &part);
         must_log |= part.must_log;
         offset += part.length;
         length -= part.length;

@@ -257,5 +257,7 @@ int vhdx_map_fill(struct vhdx *v, uint64_t block)
     error = vhdx_change_begin(v);
     if (error == 0)
         error = vhdx_space_take(v, v->metadata.block_size, &at);
+    if (error == 0)
+        error = cm_store_reserve(v->file, at, v->metadata.block_size);
     return error == 0 ? vhdx_map_set(v, block, VHDX_PRESENT, at) : error;
 }

@@ -107,6 +107,8 @@ static struct cm_image_ops ops_of(const struct vhdx *v)
         of.flags |= CM_IMAGE_VOLATILE;
     if (v->read_only)
         of.write = NULL;
+    if (v->metadata.is_fixed) /* its room is what it is fixed for */
+        of.trim = NULL;
     return of;
 }
 

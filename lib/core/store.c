@@ -95,6 +95,13 @@ static int file_allocated(void *context, uint64_t *bytes)
     return cm_os_file_allocated(file->os, bytes);
 }
 
+static int file_reserve(void *context, uint64_t offset, uint64_t length)
+{
+    struct file *file = context;
+
+    return cm_os_file_reserve(file->os, offset, length);
+}
+
 static void file_close(void *context)
 {
     struct file *file = context;
@@ -105,7 +112,14 @@ static void file_close(void *context)
 }
 
 static const struct cm_store_ops file_ops = {
-    file_read, file_write, file_flush, file_punch, file_resize, file_allocated, file_close,
+    .read = file_read,
+    .write = file_write,
+    .flush = file_flush,
+    .punch = file_punch,
+    .resize = file_resize,
+    .allocated = file_allocated,
+    .close = file_close,
+    .reserve = file_reserve,
 };
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -143,6 +157,14 @@ static uint32_t os_flags(const struct cm_image_options *options)
     return flags;
 }
 
+/* A new file that is to take all of its space at once has no holes: on Windows it must not become sparse for that. */
+static int takes_all(const struct cm_image_options *options)
+{
+    uint32_t both = CM_OPEN_CREATE | CM_OPEN_FIXED;
+
+    return (options->flags & both) == both;
+}
+
 /* All that lies around an open file. Where the file system has no sparse files the container takes the space that it
  * says it takes, which is no error. */
 static int wrap(struct cm_os_file *os, const char *path, const struct cm_image_options *options,
@@ -157,7 +179,7 @@ static int wrap(struct cm_os_file *os, const char *path, const struct cm_image_o
     if (file == NULL)
         return cm_fail(CM_ENOMEM, "no memory to open %s.", path);
     file->os = os;
-    if (error == 0 && !read_only) {
+    if (error == 0 && !read_only && !takes_all(options)) {
         error = cm_os_file_set_sparse(os);
         error = error == CM_ENOTSUP ? 0 : error;
     }
@@ -294,6 +316,15 @@ int cm_store_resize(struct cm_store *store, uint64_t size)
 int cm_store_allocated(struct cm_store *store, uint64_t *bytes)
 {
     return store->ops.allocated(store->context, bytes);
+}
+
+int cm_store_reserve(struct cm_store *store, uint64_t offset, uint64_t length)
+{
+    int error = check_change(store, offset, length);
+
+    return error != 0 || length == 0 || store->ops.reserve == NULL
+               ? error
+               : store->ops.reserve(store->context, offset, length);
 }
 
 int cm_store_zero(struct cm_store *store, uint64_t offset, uint64_t length)

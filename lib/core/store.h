@@ -26,6 +26,8 @@ struct cm_store_ops {
     int (*resize)(void *context, uint64_t size); /* what is new reads as zeros */
     int (*allocated)(void *context, uint64_t *bytes);
     void (*close)(void *context); /* without a flush */
+    /* NULL: there is nothing to do. Holes in the range take space from now on, and still read as zeros. */
+    int (*reserve)(void *context, uint64_t offset, uint64_t length);
 };
 
 /**
@@ -57,6 +59,8 @@ int cm_store_punch(struct cm_store *store, uint64_t offset, uint64_t length);
 /* One at a time; reads and writes within both sizes may go on. */
 int cm_store_resize(struct cm_store *store, uint64_t size);
 int cm_store_allocated(struct cm_store *store, uint64_t *bytes);
+/* A write into the range will not fail for want of space. CM_ENOSPC. May take long. */
+int cm_store_reserve(struct cm_store *store, uint64_t offset, uint64_t length);
 
 /* Make a range zeros by whatever the store has: a hole, or zeros written. */
 int cm_store_zero(struct cm_store *store, uint64_t offset, uint64_t length);

@@ -327,6 +327,19 @@ int cm_os_file_extent(struct cm_os_file *file, uint64_t offset, uint64_t length,
     return 0;
 }
 
+/* Not fallocate(), which some file systems lack: this one then writes to each block. Returns its error. */
+int cm_os_file_reserve(struct cm_os_file *file, uint64_t offset, uint64_t length)
+{
+    int error;
+
+    if (file->read_only)
+        return CM_EROFS;
+    do
+        error = posix_fallocate(file->fd, (off_t)offset, (off_t)length);
+    while (error == EINTR);
+    return error == 0 ? 0 : cm_file_error(error);
+}
+
 /* -- sizes ------------------------------------------------------------------------------------- */
 
 int cm_os_file_size(struct cm_os_file *file, uint64_t *size)

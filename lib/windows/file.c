@@ -427,6 +427,13 @@ int cm_os_file_extent(struct cm_os_file *file, uint64_t offset, uint64_t length,
     return 0;
 }
 
+int cm_os_file_reserve(struct cm_os_file *file, uint64_t offset, uint64_t length)
+{
+    (void)offset;
+    (void)length;
+    return file->read_only ? CM_EROFS : 0;
+}
+
 /* -- sizes ------------------------------------------------------------------------------------- */
 
 int cm_os_file_size(struct cm_os_file *file, uint64_t *size)

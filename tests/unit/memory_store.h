@@ -297,8 +297,13 @@ static inline void memory_store_close(void *context)
 }
 
 static const struct cm_store_ops memory_store_ops = {
-    memory_store_read,   memory_store_write,     memory_store_flush, memory_store_punch,
-    memory_store_resize, memory_store_allocated, memory_store_close,
+    .read = memory_store_read,
+    .write = memory_store_write,
+    .flush = memory_store_flush,
+    .punch = memory_store_punch,
+    .resize = memory_store_resize,
+    .allocated = memory_store_allocated,
+    .close = memory_store_close,
 };
 
 /* A store over the bytes; closing it leaves them. NULL: no memory. One at a time may write. */

@@ -252,6 +252,32 @@ static void what_is_cut_off_is_zeros_when_it_grows_again(void)
     memory_store_free(&memory);
 }
 
+static void a_fixed_image_grows_and_shrinks_with_its_file(void)
+{
+    struct memory_store memory = {0};
+    struct cm_image_options options = {.struct_size = sizeof(options),
+                                       .flags = CM_OPEN_CREATE | CM_OPEN_FIXED,
+                                       .size = 8 * MIB,
+                                       .block_size = MIB};
+    struct cm_image *image = open_with(&memory, &options);
+    uint64_t size = memory.size;
+
+    put(image, 0, 8 * MIB, 9, 0);
+    CHECK_EQ(cm_image_trim(image, 0, MIB), CM_ENOTSUP);
+    CHECK_EQ(cm_image_resize(image, 12 * MIB), 0);
+    CHECK_EQ(memory.size, size + 4 * MIB);
+    put(image, 11 * MIB, MIB, 8, 0);
+    CHECK_EQ(memory.size, size + 4 * MIB);
+    CHECK_EQ(cm_image_resize(image, 6 * MIB), 0);
+    image = reopen(&memory, image, 0);
+    CHECK_EQ(memory.size, size - 2 * MIB);
+    CHECK(is_all(image, 0, 6 * MIB, 9));
+    CHECK_EQ(cm_image_resize(image, 8 * MIB), 0);
+    CHECK(is_all(image, 6 * MIB, 2 * MIB, 0));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
 /* -- storage that fails ------------------------------------------------------------------------ */
 
 static void a_full_storage_leaves_a_valid_image(void)
@@ -397,6 +423,7 @@ int main(int argc, char **argv)
         CHECK_TEST(the_log_goes_round),
         CHECK_TEST(it_grows_beyond_its_table),
         CHECK_TEST(what_is_cut_off_is_zeros_when_it_grows_again),
+        CHECK_TEST(a_fixed_image_grows_and_shrinks_with_its_file),
         CHECK_TEST(a_full_storage_leaves_a_valid_image),
         CHECK_TEST(random_programs_agree_with_a_model),
         CHECK_TEST(many_writers_share_blocks),
