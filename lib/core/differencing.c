@@ -88,11 +88,33 @@ static int child_extent(const struct copy *c, uint64_t offset, struct cm_extent 
     return error != 0 ? failed(error, "read", c->child_path, offset) : 0;
 }
 
+/* A piece of zeros is written where the image takes no trims, as one of fixed size does not. */
+static int write_zeros(const struct copy *c, struct cm_image *image, uint64_t offset,
+                       uint64_t length)
+{
+    int error = 0;
+
+    memset(c->other, 0, PIECE);
+    for (uint32_t part; length > 0 && error == 0; offset += part, length -= part) {
+        part = (uint32_t)smaller(length, PIECE);
+        error = cm_image_write(image, c->other, part, offset, 0);
+    }
+    return error;
+}
+
+static int make_zeros(const struct copy *c, struct cm_image *image, uint64_t offset,
+                      uint64_t length)
+{
+    int error = cm_image_trim(image, offset, length);
+
+    return error == CM_ENOTSUP ? write_zeros(c, image, offset, length) : error;
+}
+
 /* -- into the parent --------------------------------------------------------------------------- */
 
 static int push_zeros(const struct copy *c, uint64_t offset, uint64_t length)
 {
-    int error = cm_image_trim(c->parent, offset, length);
+    int error = make_zeros(c, c->parent, offset, length);
 
     return error != 0 ? failed(error, "write", c->parent_path, offset) : 0;
 }
@@ -216,7 +238,7 @@ static int pull_zeros(const struct copy *c, uint64_t offset, uint64_t *length)
         return pull_piece(c, offset, (uint32_t)*length);
     }
     *length = whole;
-    error = cm_image_trim(c->child, offset, whole);
+    error = make_zeros(c, c->child, offset, whole);
     return error != 0 ? failed(error, "write", c->child_path, offset) : 0;
 }
 

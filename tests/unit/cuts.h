@@ -17,8 +17,7 @@
 enum cut_kind {
     CUT_ALL,  /* everything, in order */
     CUT_NONE, /* nothing */
-    CUT_SOME, /* some of it, sectors of 512 bytes by themselves */
-    CUT_KINDS,
+    CUT_SOME, /* some of the writes, and of some of them some sectors of 512 bytes */
 };
 
 struct cut_event {
@@ -126,7 +125,7 @@ static inline void cut_leave(const struct cut_record *record, unsigned store, un
         if (record->events[i].store != store || (!is_sure && kind == CUT_NONE))
             continue;
         if (is_sure || check_random(random) % 4 != 0)
-            cut_redo(memory, &record->events[i], !is_sure, random);
+            cut_redo(memory, &record->events[i], !is_sure && check_random(random) % 4 == 0, random);
     }
 }
 

@@ -128,6 +128,27 @@ static void a_parent_becomes_as_large_as_its_child(void)
     CHECK(chain_is_sound("child.vhdx"));
 }
 
+/* One of fixed size keeps its space, so zeros are written. */
+static void a_parent_of_fixed_size_gets_it_too(void)
+{
+    uint64_t random = check_seed();
+
+    for (unsigned f = 0; f < FORMATS; f++) {
+        struct cm_image_options options = {.flags = CM_OPEN_FIXED, .size = DISK};
+        struct cm_image *image = chain_make_with(named("base", f), options);
+        unsigned char *content;
+
+        chain_put(image, 0, DISK, 1);
+        chain_close(image);
+        make_scribbled(named("child", f), named("base", f), &random);
+        content = chain_read_all(named("child", f), DISK);
+        CHECK_EQ(commit(named("child", f)), 0);
+        CHECK(chain_has(named("base", f), content, DISK));
+        CHECK(chain_is_sound(named("child", f)));
+        free(content);
+    }
+}
+
 /* The child's content is the same, so its own child goes on; its sibling's parent is another one. */
 static void a_grandchild_still_fits_and_a_sibling_does_not(void)
 {
@@ -269,6 +290,33 @@ static void the_content_stays_without_a_parent(void)
     }
 }
 
+/* What lies in a block where the bitmap says that nothing is here does not come to light. */
+static void what_is_not_here_is_zeros_without_a_parent(void)
+{
+    for (unsigned f = 0; f < FORMATS; f++) {
+        unsigned char garbage[1024];
+        struct cm_extent extent;
+        struct cm_image *image;
+        FILE *file;
+
+        chain_close(chain_make(named("base", f), NULL, DISK, 2 * MIB));
+        image = chain_make(named("child", f), named("base", f), 0, 2 * MIB);
+        chain_put(image, 3 * MIB, 512, 1);
+        CHECK_EQ(cm_image_extent(image, 3 * MIB, 512, &extent), 0);
+        chain_close(image);
+        memset(garbage, 0xee, sizeof(garbage));
+        file = fopen(named("child", f), "r+b");
+        CHECK(file != NULL && fseek(file, (long)extent.place + 512, SEEK_SET) == 0);
+        CHECK_EQ(fwrite(garbage, 1, sizeof(garbage), file), sizeof(garbage));
+        CHECK_EQ(fclose(file), 0);
+        CHECK_EQ(rebase(named("child", f), NULL, 0), 0);
+        image = chain_open(named("child", f), CM_OPEN_READ_ONLY);
+        CHECK(chain_is(image, 3 * MIB, 512, 1));
+        CHECK(chain_is(image, 3 * MIB + 512, DISK - 3 * MIB - 512, 0));
+        chain_close(image);
+    }
+}
+
 /* The same file under another name. */
 static void a_parent_that_was_moved_is_named_anew(void)
 {
@@ -387,6 +435,13 @@ static unsigned choose_cut(const struct cut_record *record, unsigned number, uin
     return (unsigned)(check_random(random) % (record->count + 1));
 }
 
+static enum cut_kind choose_kind(uint64_t *random)
+{
+    static const enum cut_kind kinds[] = {CUT_ALL, CUT_NONE, CUT_SOME, CUT_SOME};
+
+    return kinds[check_random(random) % 4];
+}
+
 static void save_cut(const struct cut_record *record, unsigned store, const char *path, unsigned at,
                      enum cut_kind kind, uint64_t *random)
 {
@@ -400,7 +455,7 @@ static void save_cut(const struct cut_record *record, unsigned store, const char
 static void try_commit_cut(const struct cut_record *record, unsigned at, uint64_t *random,
                            const unsigned char *content)
 {
-    enum cut_kind kind = (enum cut_kind)(check_random(random) % CUT_KINDS);
+    enum cut_kind kind = choose_kind(random);
     int failures = check_failures;
 
     save_cut(record, 0, "child.vhdx", at, kind, random);
@@ -471,8 +526,7 @@ static void cut_rebase(const char *parent)
     for (unsigned i = 0; i < CUTS; i++) {
         unsigned at = choose_cut(&record, i, &random);
 
-        save_cut(&record, 0, "child.vhdx", at, (enum cut_kind)(check_random(&random) % CUT_KINDS),
-                 &random);
+        save_cut(&record, 0, "child.vhdx", at, choose_kind(&random), &random);
         if (!CHECK(chain_has("child.vhdx", content, DISK)) || !CHECK(chain_is_sound("child.vhdx")))
             printf("cut behind event %u of %u\n", at, record.count);
         if (!has_parent("child.vhdx"))
@@ -500,12 +554,14 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         CHECK_TEST(a_parent_gets_all_that_its_child_has),
         CHECK_TEST(a_parent_becomes_as_large_as_its_child),
+        CHECK_TEST(a_parent_of_fixed_size_gets_it_too),
         CHECK_TEST(a_grandchild_still_fits_and_a_sibling_does_not),
         CHECK_TEST(a_commit_that_cannot_be_says_why),
         CHECK_TEST(a_parent_that_was_changed_gets_nothing),
         CHECK_TEST(a_commit_that_is_given_up_can_be_done_again),
         CHECK_TEST(the_content_stays_upon_another_parent),
         CHECK_TEST(the_content_stays_without_a_parent),
+        CHECK_TEST(what_is_not_here_is_zeros_without_a_parent),
         CHECK_TEST(a_parent_that_was_moved_is_named_anew),
         CHECK_TEST(a_smaller_parent_is_zeros_beyond_its_end),
         CHECK_TEST(what_is_the_same_is_not_copied),
