@@ -60,7 +60,12 @@ static int drop_all(struct vhd *vhd)
         if (vhd->bat[i] != VHD_ABSENT)
             error = vhd_space_give(vhd, i, 0);
     cm_os_mutex_unlock(&vhd->lock);
-    return error == 0 ? vhd_commit(vhd) : error;
+    if (error == 0)
+        error = vhd_commit(vhd);
+    for (size_t i = 0; i < vhd->stale.count && error == 0; i++) /* what cannot be cut off */
+        (void)cm_store_punch(vhd->store, vhd->stale.items[i].from,
+                             vhd->stale.items[i].to - vhd->stale.items[i].from);
+    return error;
 }
 
 int vhd_merge(struct cm_store *store, cm_progress *progress, void *context)
