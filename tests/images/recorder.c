@@ -30,6 +30,11 @@ uint64_t recorder_now(const struct recorder *r)
     return r->events;
 }
 
+uint64_t recorder_tick(struct recorder *r)
+{
+    return r->events++;
+}
+
 /* With the lock held. @return the number of the operation. */
 static size_t begin(struct recorder *r, enum record_kind kind, const void *data, uint64_t offset,
                     uint64_t length)

@@ -3,7 +3,8 @@
  * recorder.h - a store that notes what a container does to its file: every write, punch, resize and flush, with when it
  * began and when it returned. cut.h makes of that the files that a power cut could have left.
  *
- * Time is counted in events: the beginning and the end of each of these calls is one. Reads are none.
+ * Time is counted in events: the beginning and the end of each of these calls is one, and of each call of the program.
+ * Reads are none.
  */
 #ifndef CM_TESTS_RECORDER_H
 #define CM_TESTS_RECORDER_H
@@ -51,6 +52,8 @@ void recorder_destroy(struct recorder *recorder);
 
 /* How many events there were until now. */
 uint64_t recorder_now(const struct recorder *recorder);
+/* An event of the program itself, which tells what was before a call of it from what was meanwhile. @return its number. */
+uint64_t recorder_tick(struct recorder *recorder);
 
 /* A store that records; the recorder must outlive it. */
 struct cm_store *recorder_store(struct recorder *recorder, const char *path);

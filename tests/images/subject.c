@@ -48,6 +48,7 @@ const struct subject subjects[] = {
         .block_size = (uint32_t)MIB,
         .disk_sizes = {16 * MIB, 40 * MIB},
         .has_parent = 1,
+        .can_resize = 1,
     },
     {
         .name = "vhd",

@@ -171,6 +171,7 @@ static void step_write(struct thread *t, int is_zeros)
     uint32_t flags = below(&t->random, w->mood->fua) == 0 ? CM_IMAGE_FUA : 0;
     struct range range;
     uint32_t stamp;
+    uint64_t now;
     int error;
 
     if (!choose_range(t, &range))
@@ -178,12 +179,13 @@ static void step_write(struct thread *t, int is_zeros)
     lock_range(w, range.offset, range.length);
     memset(t->data, 0, range.length);
     stamp = model_begin(w->model, range.offset, range.length, is_zeros ? NULL : t->data,
-                        recorder_now(w->recorder));
+                        recorder_tick(w->recorder));
     error = cm_image_write(w->image, t->data, range.length, range.offset, flags);
     if (error == 0) {
-        model_done(w->model, stamp, recorder_now(w->recorder));
+        now = recorder_tick(w->recorder);
+        model_done(w->model, stamp, now);
         if (flags != 0)
-            model_durable(w->model, stamp, recorder_now(w->recorder));
+            model_durable(w->model, stamp, now);
     }
     unlock_range(w, range.offset, range.length);
     expect(t, error, "a write", &range);
@@ -196,10 +198,10 @@ static void trim(struct thread *t, const struct range *range)
     int error;
 
     lock_range(w, range->offset, range->length);
-    stamp = model_begin(w->model, range->offset, range->length, NULL, recorder_now(w->recorder));
+    stamp = model_begin(w->model, range->offset, range->length, NULL, recorder_tick(w->recorder));
     error = cm_image_trim(w->image, range->offset, range->length);
     if (error == 0)
-        model_done(w->model, stamp, recorder_now(w->recorder));
+        model_done(w->model, stamp, recorder_tick(w->recorder));
     unlock_range(w, range->offset, range->length);
     if (error != CM_ENOTSUP)
         expect(t, error, "a trim", range);
@@ -255,11 +257,11 @@ static void step_flush(struct thread *t)
 {
     struct workload *w = t->workload;
     struct range none = {0, 0};
-    uint64_t began = recorder_now(w->recorder);
+    uint64_t began = recorder_tick(w->recorder);
     int error = cm_image_flush(w->image);
 
     if (error == 0)
-        model_flushed(w->model, began, recorder_now(w->recorder));
+        model_flushed(w->model, began, recorder_tick(w->recorder));
     expect(t, error, "a flush", &none);
 }
 
@@ -320,20 +322,22 @@ static void run_threads(struct workload *w)
 static void resize(struct workload *w)
 {
     uint64_t size = w->size / 2 + below(&w->random, w->size);
-    uint64_t now = recorder_now(w->recorder);
+    uint64_t now = recorder_tick(w->recorder);
     uint32_t stamp = 0;
     int error;
 
     size -= size % w->subject->block_size;
     if (below(&w->random, 4) == 0)
         size += (uint64_t)w->subject->sector_size * (1 + below(&w->random, 64));
+    if (w->subject->has_parent && size < w->size)
+        return; /* not allowed */
     if (size < w->subject->block_size || size == w->size || w->model->size_count == MODEL_SIZES)
         return;
     if (size < w->size)
         stamp = model_begin(w->model, size, w->size - size, NULL, now);
     model_resize_begin(w->model, size, now);
     error = cm_image_resize(w->image, size);
-    now = recorder_now(w->recorder);
+    now = recorder_tick(w->recorder);
     if (error != 0) {
         if (error != CM_ENOTSUP && error != CM_ENOSPC)
             snprintf(w->why, sizeof(w->why), "a resize to %llu ended with %s (%s)",
@@ -367,18 +371,38 @@ static void run_phase(struct workload *w)
         resize(w);
         run_threads(w);
     }
-    began = recorder_now(w->recorder);
+    began = recorder_tick(w->recorder);
     error = cm_image_close(w->image);
     if (error == 0)
-        model_flushed(w->model, began, recorder_now(w->recorder));
+        model_flushed(w->model, began, recorder_tick(w->recorder));
     else if (w->why[0] == '\0' && w->recorder->options.size_limit == 0)
         snprintf(w->why, sizeof(w->why), "closing ended with %s", cm_error_name(error));
+}
+
+/* Blocks move to the front, the file becomes shorter; what the disk holds stays as it is. */
+static void compact(struct workload *w)
+{
+    const struct cm_container *container = w->subject->container;
+    struct cm_store *store;
+    int error;
+
+    if (container == NULL || container->compact == NULL)
+        return;
+    store = recorder_store(w->recorder, w->path);
+    error = container->compact(store, NULL, NULL);
+    cm_store_close(store);
+    if (error != 0 && error != CM_ENOTSUP && w->recorder->options.size_limit == 0)
+        snprintf(w->why, sizeof(w->why), "compact ended with %s (%s)", cm_error_name(error),
+                 cm_last_error());
 }
 
 int workload_run(struct workload *w)
 {
     w->size = w->model->sizes[w->model->size_count - 1].size;
-    for (unsigned i = 0; i < w->phases && w->why[0] == '\0'; i++)
+    for (unsigned i = 0; i < w->phases && w->why[0] == '\0'; i++) {
         run_phase(w);
+        if (w->why[0] == '\0' && below(&w->random, 4) == 0)
+            compact(w);
+    }
     return w->why[0] == '\0';
 }

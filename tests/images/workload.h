@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * workload.h - a random program on an image: writes of all sizes, some with FUA, flushes, trims of blocks and of parts,
- * zeros, reads, resizes, closing and opening again; by one thread or several. With one thread the same seed does the
+ * zeros, reads, resizes, compacting, closing and opening again; by one thread or several. With one thread the same seed does the
  * same. Every read is compared with the model.
  */
 #ifndef CM_TESTS_WORKLOAD_H
