@@ -242,7 +242,7 @@ static int mark_bitmaps(struct compact *c)
     return error;
 }
 
-/* Whatever is in use afterwards is in `rooms`. */
+/* What was given up before is free, durably; whatever is in use is in `rooms`. */
 static int survey(struct compact *c)
 {
     size_t size = (size_t)c->count / 8 + 1;
@@ -252,7 +252,9 @@ static int survey(struct compact *c)
     memset(c->rooms.block, 0, size);
     memset(c->rooms.bitmap, 0, size);
     memset(c->partly, 0, (size_t)vhdx_alone_chunks(c->v) / 8 + 1);
-    error = mark_structures(c);
+    error = vhdx_alone_settle(c->v);
+    if (error == 0)
+        error = mark_structures(c);
     if (error == 0)
         error = mark_blocks(c);
     if (error == 0)
@@ -413,11 +415,8 @@ static int move(struct compact *c)
 /* Also when it was given up, for what was done until then. */
 static int cut(struct compact *c)
 {
-    int error = vhdx_alone_settle(c->v);
+    int error = survey(c);
 
-    if (error != 0)
-        return failed(c, error);
-    error = survey(c);
     if (error == 0 && used_end(c) * VHDX_MIB < cm_store_size(c->file)) {
         error = vhdx_alone_begin(c->v);
         if (error != 0)
@@ -468,8 +467,6 @@ static int run(struct compact *c)
     if (error != 0)
         return error;
     error = give_up(c);
-    if (error == 0 && vhdx_alone_settle(c->v) != 0)
-        error = failed(c, CM_EIO);
     if (error == 0)
         error = survey(c);
     if (error == 0)
