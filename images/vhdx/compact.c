@@ -242,7 +242,7 @@ static int mark_bitmaps(struct compact *c)
     return error;
 }
 
-/* What was given up before is free, durably; whatever is in use is in `rooms`. */
+/* What is in use is in `rooms` afterwards, and what was given up before is free, durably. */
 static int survey(struct compact *c)
 {
     size_t size = (size_t)c->count / 8 + 1;
@@ -252,9 +252,7 @@ static int survey(struct compact *c)
     memset(c->rooms.block, 0, size);
     memset(c->rooms.bitmap, 0, size);
     memset(c->partly, 0, (size_t)vhdx_alone_chunks(c->v) / 8 + 1);
-    error = vhdx_alone_settle(c->v);
-    if (error == 0)
-        error = mark_structures(c);
+    error = mark_structures(c);
     if (error == 0)
         error = mark_blocks(c);
     if (error == 0)
