@@ -96,9 +96,13 @@ CM_API int cm_image_compact(const char *spec, cm_progress *progress, void *conte
 /* -- differencing ------------------------------------------------------------------------------ */
 
 /**
- * Write what a differencing image holds into its parent, and empty it. A power cut in between loses nothing: do it again.
+ * Write what a differencing image holds into its parent, and empty it. A power cut in between, or a callback that ends
+ * it, loses nothing: do it again. A parent that is smaller gets the image's size. Other images upon that parent do not
+ * fit it any more; those upon this image do.
  *
- * @return 0; CM_EINVAL: it has no parent; another negative CM_E... with its sentence. Threads: any. Since 0.1.
+ * @param progress NULL: none.
+ * @return 0; CM_EINVAL: it has no parent; CM_ENOENT: the parent is not there; CM_EDAMAGED: it is not the one that it
+ *         was; CM_EBUSY; CM_ECANCELED; another negative CM_E... with its sentence. Threads: any. Since 0.1.
  */
 CM_API int cm_image_commit(const char *spec, cm_progress *progress, void *context);
 
@@ -106,11 +110,15 @@ CM_API int cm_image_commit(const char *spec, cm_progress *progress, void *contex
 #define CM_REBASE_TRUST (1u << 0)
 
 /**
- * Give a differencing image another parent; its content stays what it is.
+ * Give a differencing image another parent; its content stays what it is. A power cut in between leaves the old one or
+ * the new one.
  *
- * @param parent  A path; NULL: none, the image takes all that it had from its parents into itself.
- * @param flags   CM_REBASE_TRUST
- * @return 0, or a negative CM_E... with its sentence. Threads: any. Since 0.1.
+ * @param parent  A path of an image of the same kind; NULL: none, the image takes all that it had from its parents into
+ *                itself.
+ * @param flags   CM_REBASE_TRUST; not with NULL.
+ * @param progress NULL: none.
+ * @return 0; CM_EINVAL: it has no parent, the new one does not fit, or is that image or one upon it; CM_ENOENT; CM_EBUSY;
+ *         CM_ECANCELED; another negative CM_E... with its sentence. Threads: any. Since 0.1.
  */
 CM_API int cm_image_rebase(const char *spec, const char *parent, uint32_t flags,
                            cm_progress *progress, void *context);
