@@ -3,6 +3,14 @@
  * test_differencing.c - images into their parents and onto others: the content of all who are concerned, what is refused,
  * and what is there when the work is interrupted. What both formats can is tried with both.
  */
+#ifdef _WIN32
+#include <direct.h>
+#define make_folder(path) _mkdir(path)
+#else
+#include <sys/stat.h>
+#define make_folder(path) mkdir(path, 0777)
+#endif
+
 #include "images/vhdx/vhdx.h"
 #include "tests/unit/chain.h"
 #include "tests/unit/cuts.h"
@@ -207,6 +215,26 @@ static void a_parent_that_was_changed_gets_nothing(void)
     CHECK_EQ(commit("child.vhdx"), CM_EDAMAGED);
     CHECK(chain_has("base.vhdx", content, DISK));
     free(content);
+}
+
+/* An older copy lies where the child looks first; the parent is where the absolute path says. */
+static void an_image_of_the_right_name_that_is_not_the_parent_is_passed_by(void)
+{
+    uint64_t random = check_seed();
+    unsigned char *content, *other;
+
+    (void)make_folder("away"); /* it may be there from an earlier run */
+    make_scribbled("base.vhdx", NULL, &random);
+    make_scribbled("child.vhdx", "base.vhdx", &random);
+    content = chain_read_all("child.vhdx", DISK);
+    make_scribbled("away/base.vhdx", NULL, &random);
+    chain_copy_file("child.vhdx", "away/child.vhdx");
+    other = chain_read_all("away/base.vhdx", DISK);
+    CHECK_EQ(commit("away/child.vhdx"), 0);
+    CHECK(chain_has("base.vhdx", content, DISK));
+    CHECK(chain_has("away/base.vhdx", other, DISK));
+    free(content);
+    free(other);
 }
 
 static int stop_after(void *context, uint64_t done, uint64_t all)
@@ -609,6 +637,7 @@ int main(int argc, char **argv)
         CHECK_TEST(a_grandchild_still_fits_and_a_sibling_does_not),
         CHECK_TEST(a_commit_that_cannot_be_says_why),
         CHECK_TEST(a_parent_that_was_changed_gets_nothing),
+        CHECK_TEST(an_image_of_the_right_name_that_is_not_the_parent_is_passed_by),
         CHECK_TEST(a_commit_that_is_given_up_can_be_done_again),
         CHECK_TEST(the_content_stays_upon_another_parent),
         CHECK_TEST(the_content_stays_without_a_parent),
