@@ -95,10 +95,15 @@ static void report(const struct run *run, unsigned index, uint64_t seed)
 
     printf(
         "\ncrash: %s FAILED: %s\n  the power went at event %llu of the program; what it left: %s\n"
-        "  again: CM_SEED=%llu crash --programs 1%s --trace 40 %s\n",
+        "  again: CM_SEED=%llu crash --programs 1%s",
         name, result->why, (unsigned long long)result->failed_at,
         result->kept[0] != '\0' ? result->kept : "nothing", (unsigned long long)seed,
-        run->is_thorough ? " --thorough" : "", name);
+        run->is_thorough ? " --thorough" : "");
+    if (run->program.threads != 0)
+        printf(" --threads %u", run->program.threads);
+    if (run->program.storage.lose_flushes != 0)
+        printf(" --lose-flushes %u", run->program.storage.lose_flushes);
+    printf(" --trace 40 %s\n", name);
 }
 
 static int is_over(const struct run *run, uint64_t start_ns, uint64_t done)

@@ -198,7 +198,9 @@ int cut_all(struct cut_job *job, struct cut_result *result)
     job->random |= 1;
     c.pending = must(calloc(job->recorder->count + 1, sizeof(*c.pending)));
     for (uint64_t cut = 0; cut <= events && ok; cut++) {
-        if (!is_thorough && check_random(&job->random) % (events + 1) >= job->files)
+        /* Few events are a resize, and each counts. */
+        if (!is_thorough && !model_is_resizing(job->model, cut) &&
+            check_random(&job->random) % (events + 1) >= job->files)
             continue;
         advance(&c, cut);
         ok = try_event(&c, cut, is_thorough);

@@ -282,3 +282,11 @@ int model_check_size(const struct model *m, uint64_t size, uint64_t cut)
     }
     return 0;
 }
+
+int model_is_resizing(const struct model *m, uint64_t cut)
+{
+    for (unsigned i = 1; i < m->size_count; i++)
+        if (m->sizes[i].begin < cut && cut <= m->sizes[i].done)
+            return m->sizes[i].done != RECORD_NEVER;
+    return 0;
+}

@@ -85,6 +85,9 @@ int model_check(const struct model *model, const unsigned char *data, uint64_t o
 
 int model_check_size(const struct model *model, uint64_t size, uint64_t cut);
 
+/* Whether the size was being changed then. */
+int model_is_resizing(const struct model *model, uint64_t cut);
+
 /* The content that a cell has after a write with this stamp. */
 void model_fill(unsigned char *cell, uint64_t number, uint32_t stamp);
 

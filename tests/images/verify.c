@@ -319,7 +319,8 @@ static int run(struct verifier *v)
     if (job->sample_every != 0 && v->size <= SPARSE_MAX &&
         v->total->files >= (v->total->samples + 1) * job->sample_every)
         return save_sample(v);
-    if (job->depth > 0 && check_random(&random) % 24 == 0)
+    if (job->depth > 0 &&
+        check_random(&random) % (model_is_resizing(job->model, v->cut) ? 4 : 24) == 0)
         return cut_again(v, &random);
     return go_on(v, &random);
 }
