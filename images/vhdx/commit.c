@@ -9,8 +9,8 @@
  *      payload written         file, without the lock; the block's place in the map is in a page in memory
  *      entry written           the log holds all pages that are dirty        -> it outlives this process
  *      flush                   payload and entry are durable together        -> it outlives the power
- *      pages in their place    without a flush: the next one, whenever it comes, makes them durable, and then
- *                              the log needs their entry no more
+ *      pages in their place    now and then, without a flush: the next one, whenever it comes, makes them durable, and
+ *                              then the log needs their entries no more
  *
  * What a power cut leaves is valid at every instant. Before the flush, any of the writes may be missing. An entry that
  * is not whole does not count, nor do those behind it. One that counts although the payload did not get there shows
@@ -45,7 +45,7 @@ void vhdx_commit_leave(struct vhdx *v)
 
 /* -- as the leader, with the lock, which is let go over I/O ------------------------------------ */
 
-static int flush_file(struct vhdx *v)
+int vhdx_commit_flush(struct vhdx *v)
 {
     int error = v->commit.flush_error;
 
@@ -82,7 +82,7 @@ static int make_durable(struct vhdx *v)
     int error;
 
     zero_room(v);
-    error = flush_file(v);
+    error = vhdx_commit_flush(v);
     if (error != 0)
         return error;
     v->log.durable_tail = v->log.entry_tail;
@@ -231,7 +231,7 @@ static int log_dirty(struct vhdx *v)
     begin_logging(v, pages, count);
     v->commit.data_first = 0;
     if (data_first)
-        error = flush_file(v);
+        error = vhdx_commit_flush(v);
     if (error == 0) {
         cm_os_mutex_unlock(&v->lock);
         error = vhdx_log_write(v);
@@ -257,36 +257,51 @@ static int write_dirty(struct vhdx *v)
 
 /* -- for many ---------------------------------------------------------------------------------- */
 
-static void answer(struct vhdx *v, struct vhdx_waiter *waiters, int error)
+/* Those who want no more than this. @return those who are left. */
+static struct vhdx_waiter *answer(struct vhdx *v, struct vhdx_waiter *waiters, enum vhdx_want want,
+                                  int error)
 {
+    struct vhdx_waiter *left = NULL;
+
     while (waiters != NULL) {
         struct vhdx_waiter *next = waiters->next; /* its memory goes with its thread */
 
-        waiters->error = error;
-        waiters->is_done = 1;
+        if (waiters->want <= want) {
+            waiters->error = error;
+            waiters->is_done = 1;
+        } else {
+            waiters->next = left;
+            left = waiters;
+        }
         waiters = next;
     }
     cm_os_cond_broadcast(&v->changed);
+    return left;
 }
 
-/* Commit for all who wait now. The pages go to their places after the answer: nobody has to wait for that, and if it fails
- * the log has them. */
+/* Now and then the log is brought to its place, so that it is not full when somebody waits for it. */
+static int is_apply_due(const struct vhdx *v)
+{
+    return v->log.head - v->log.applied >= v->header.log_size / VHDX_SECTOR / 4 ||
+           v->pages.logged_count >= VHDX_LOGGED_MAX / 4;
+}
+
+/* Commit for all who wait now. If bringing the pages to their places fails, the log has them. */
 static void lead(struct vhdx *v)
 {
     struct vhdx_waiter *waiters = v->commit.waiting;
-    int is_durable = 0;
     int error;
 
     v->commit.waiting = NULL;
     v->commit.is_led = 1;
-    for (const struct vhdx_waiter *waiter = waiters; waiter != NULL; waiter = waiter->next)
-        is_durable |= waiter->want == VHDX_DURABLE;
     error = write_dirty(v);
-    if (error == 0 && is_durable)
+    waiters = answer(v, waiters, error == 0 ? VHDX_LOGGED : VHDX_DURABLE, error);
+    if (waiters != NULL) {
         error = make_durable(v);
-    answer(v, waiters, error);
-    if (error == 0 && is_durable)
-        (void)apply(v);
+        (void)answer(v, waiters, VHDX_DURABLE, error);
+        if (error == 0 && is_apply_due(v))
+            (void)apply(v);
+    }
     vhdx_commit_leave(v);
 }
 
@@ -307,12 +322,17 @@ int vhdx_commit(struct vhdx *v, enum vhdx_want want)
     return me.error;
 }
 
-int vhdx_commit_all(struct vhdx *v)
+int vhdx_commit_now(struct vhdx *v)
 {
     int error = write_dirty(v);
 
-    if (error == 0)
-        error = make_durable(v);
+    return error == 0 ? make_durable(v) : error;
+}
+
+int vhdx_commit_all(struct vhdx *v)
+{
+    int error = vhdx_commit_now(v);
+
     if (error == 0)
         error = apply(v);
     if (error == 0)
@@ -325,6 +345,7 @@ int vhdx_commit_all(struct vhdx *v)
 /* The first change of a session says in the header that there is one, and begins a log. */
 static int start(struct vhdx *v)
 {
+    struct vhdx_header header;
     int error;
 
     if (v->commit.is_led) {
@@ -333,10 +354,13 @@ static int start(struct vhdx *v)
     }
     vhdx_commit_enter(v);
     cm_os_mutex_unlock(&v->lock);
-    vhdx_space_scan(v);
-    error = vhdx_log_start(v);
+    error = vhdx_scan(v);
+    if (error == 0)
+        error = vhdx_log_start(v, &header);
     cm_os_mutex_lock(&v->lock);
     v->is_started = error == 0;
+    if (error == 0)
+        v->header = header;
     vhdx_commit_leave(v);
     return error != 0 ? error : VHDX_AGAIN;
 }

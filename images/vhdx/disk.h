@@ -9,6 +9,7 @@
  *      commit.c    pages that were changed become durable, for many writers at once
  *      log.c       the entries that this takes
  *      space.c     room in the file
+ *      scan.c      which of it is used, when a session begins
  *      parent.c    the image that a differencing one is upon
  *      alone.c     images that one thread changes whose content stays what it is: for compact.c and relink.c
  *
@@ -162,7 +163,7 @@ struct vhdx {
 /* The page at a byte of the file. 0, VHDX_AGAIN, or an error. Valid until the lock is let go. */
 int vhdx_page_get(struct vhdx *v, uint64_t at, struct vhdx_page **page);
 void vhdx_page_dirty(struct vhdx *v, struct vhdx_page *page);
-/* Pages that are not dirty are forgotten: the range is used for something else. */
+/* Pages that are not dirty are forgotten: the range is used for something else. Waits for those that are being read. */
 void vhdx_pages_forget(struct vhdx *v, uint64_t at, uint64_t size);
 void vhdx_pages_free(struct vhdx *v);
 
@@ -175,12 +176,16 @@ int vhdx_commit(struct vhdx *v, enum vhdx_want want);
 /* Alone with the file: no commit runs. vhdx_commit_leave() ends it. */
 void vhdx_commit_enter(struct vhdx *v);
 void vhdx_commit_leave(struct vhdx *v);
-/* As the leader, with the lock: all that is dirty, durable and in its place. */
+/* As the leader, with the lock: all that is dirty, durable; and in its place too. */
+int vhdx_commit_now(struct vhdx *v);
 int vhdx_commit_all(struct vhdx *v);
+/* As the leader, with the lock, which is let go meanwhile: the file's flush, whose failure is never forgotten. */
+int vhdx_commit_flush(struct vhdx *v);
 
 /* The leader's; the lock is not needed but for vhdx_log_build(). */
-int vhdx_log_start(struct vhdx *v); /* a new log, with its header; no commit runs */
-int vhdx_log_end(struct vhdx *v);   /* all is in its place: the file is clean */
+/* A new log and the header that names it, which is the image's from then on; no commit runs. Without the lock. */
+int vhdx_log_start(struct vhdx *v, struct vhdx_header *header);
+int vhdx_log_end(struct vhdx *v); /* all is in its place: the file is clean */
 int vhdx_log_has_room(const struct vhdx *v, unsigned pages);
 void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned count);
 /* The bytes of a page as the entry that was built last has them. */
@@ -199,11 +204,17 @@ void vhdx_space_logged(struct vhdx *v, int error);
 /* What can be made zeros now is moved to `zeroed`; @return how many items are there. */
 unsigned vhdx_space_before_flush(struct vhdx *v);
 void vhdx_space_when_durable(struct vhdx *v);
-/* Look for room that earlier sessions left; when this one begins, without the lock, before anything is changed. */
-void vhdx_space_scan(struct vhdx *v);
+/* The gaps between what is used of the file: room that earlier sessions left. */
+void vhdx_space_add_gap(struct vhdx *v, uint64_t at, uint64_t size);
 /* When all is in its place: the end of the file without the room there that nobody has. */
 uint64_t vhdx_space_cut(struct vhdx *v);
 void vhdx_space_free_lists(struct vhdx *v);
+
+/* -- scan.c ------------------------------------------------------------------------------------ */
+
+/* All of the BAT, once, when a session begins: without the lock, before anything is changed. CM_EDAMAGED: the file ends
+ * before its blocks do. */
+int vhdx_scan(struct vhdx *v);
 
 /* -- map.c ------------------------------------------------------------------------------------- */
 
@@ -228,8 +239,10 @@ uint64_t vhdx_map_blocks(const struct vhdx *v); /* of the disk */
 /* The bitmap block of this block's chunk: its place, 0: there is none. To set it, after a get in the same step. */
 int vhdx_map_get_bitmap(struct vhdx *v, uint64_t block, uint64_t *at);
 int vhdx_map_set_bitmap(struct vhdx *v, uint64_t block, uint64_t at);
-/* In a fixed image: the block has room. A step. */
-int vhdx_map_fill(struct vhdx *v, uint64_t block);
+/* A step: a block behind the end of the disk has room, at *at. */
+int vhdx_map_fill(struct vhdx *v, uint64_t block, uint64_t *at);
+/* A step: no entry on the page of entry `index` says anything, from that one up to `end`. *next: where to go on. */
+int vhdx_map_clear(struct vhdx *v, uint64_t index, uint64_t end, uint64_t *next);
 
 /* -- io.c -------------------------------------------------------------------------------------- */
 
@@ -238,6 +251,9 @@ int vhdx_io_write(void *context, const void *buffer, uint32_t length, uint64_t o
                   uint32_t flags);
 int vhdx_io_trim(void *context, uint64_t offset, uint64_t length);
 int vhdx_io_extent(void *context, uint64_t offset, uint64_t length, struct cm_extent *extent);
+/* Blocks from this one on, behind the end of the disk, give up their room. Bytes of a block behind the end are zeros. */
+int vhdx_io_give_up(struct vhdx *v, uint64_t block, uint64_t end);
+int vhdx_io_zero_tail(struct vhdx *v, uint64_t from, uint64_t to);
 
 /* -- resize.c ---------------------------------------------------------------------------------- */
 

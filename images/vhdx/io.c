@@ -26,11 +26,12 @@ struct part {
     uint32_t into;   /* bytes of the block before it */
     uint32_t length;
     enum source source;
-    uint64_t at;   /* of the file, if it is there */
-    unsigned slot; /* of vhdx_space_use() */
-    int mark_here; /* written sectors are to be marked as here */
-    int is_zeros;  /* what is written */
-    int must_log;  /* the map must be logged before the write is answered */
+    uint64_t at;      /* of the file, if it is there */
+    unsigned slot;    /* of vhdx_space_use() */
+    int mark_here;    /* written sectors are to be marked as here */
+    int is_zeros;     /* what is written */
+    int is_all_below; /* nothing of the block is here */
+    int must_log;     /* the map must be logged before the write is answered */
 };
 
 static struct part part_at(const struct vhdx *v, uint64_t offset, uint64_t length)
@@ -179,6 +180,7 @@ static int prepare(struct vhdx *v, struct part *part)
         return error;
     if (where.state != VHDX_PRESENT && where.state != VHDX_PARTLY_PRESENT) {
         part->source = NOWHERE;
+        part->must_log = where.is_dirty; /* it may be zeros since a moment ago */
         if (part->is_zeros && !reads_parent(v, &where))
             return 0;
         return take_room(v, part, &where);
@@ -190,18 +192,38 @@ static int prepare(struct vhdx *v, struct part *part)
     return vhdx_session_begin(v);
 }
 
+/* Those that were written before: most of them, in a block that is in use. */
+static int are_marked(struct vhdx *v, const struct part *part, int *are_here)
+{
+    uint32_t sector_size = v->metadata.sector_size;
+    uint64_t sector = part->offset / sector_size;
+    uint64_t end = sector + part->length / sector_size;
+    uint32_t alike = 0;
+    int error = 0;
+
+    *are_here = 1;
+    for (; sector < end && *are_here && error == 0; sector += alike)
+        error = vhdx_map_sectors(v, sector, (uint32_t)(end - sector), are_here, &alike);
+    return error;
+}
+
 /* Sectors that have been written are here; a block that was written at once is here as a whole. If the block was trimmed
  * meanwhile, the trim came last. */
 static int mark_step(struct vhdx *v, const struct part *part)
 {
     uint32_t sector_size = v->metadata.sector_size;
     struct vhdx_where where;
+    int are_here = 0;
     int error = vhdx_map_get(v, part->block, &where);
 
     if (error != 0)
         return error;
     if (where.state != VHDX_PARTLY_PRESENT || where.at + part->into != part->at)
         return 0;
+    if (part->length < v->metadata.block_size)
+        error = are_marked(v, part, &are_here);
+    if (error != 0 || are_here)
+        return error;
     error = vhdx_change_begin(v);
     if (error == 0 && part->length == v->metadata.block_size)
         error = vhdx_map_set(v, part->block, VHDX_PRESENT, where.at);
@@ -306,6 +328,24 @@ static int write_zeros(struct vhdx *v, struct part *part)
     return error;
 }
 
+/* Whether the parent has only zeros there: then nothing has to be covered. */
+static int is_zeros_below(struct vhdx *v, const struct part *part)
+{
+    uint64_t end = part->offset + part->length;
+    uint64_t offset = part->offset;
+
+    end = end < v->parent_size ? end : v->parent_size;
+    while (offset < end) {
+        struct cm_extent extent;
+
+        if (cm_image_extent(v->parent, offset, end - offset, &extent) != 0 ||
+            (extent.flags & CM_EXTENT_ZERO) == 0)
+            return 0;
+        offset += extent.length;
+    }
+    return 1;
+}
+
 /* A step: whether the part lies in the file as a whole, in part, or nowhere. */
 static int find_covered(struct vhdx *v, struct part *part)
 {
@@ -315,13 +355,14 @@ static int find_covered(struct vhdx *v, struct part *part)
     if (error != 0)
         return error;
     part->source = NOWHERE;
+    part->must_log = where.is_dirty;
     if (where.state == VHDX_PARTLY_PRESENT || reads_parent(v, &where))
         part->source = IN_PARENT;
+    part->is_all_below = reads_parent(v, &where);
     if (where.state != VHDX_PRESENT)
         return 0;
     part->source = IN_FILE;
     part->at = where.at + part->into;
-    part->must_log = where.is_dirty;
     error = vhdx_session_begin(v);
     if (error == 0)
         part->slot = vhdx_space_use(v);
@@ -341,14 +382,22 @@ static int zero_part(struct vhdx *v, struct part *part)
     if (error != 0 || part->source == NOWHERE)
         return error;
     if (part->source == IN_PARENT)
-        return write_zeros(v, part);
+        return part->is_all_below && is_zeros_below(v, part) ? 0 : write_zeros(v, part);
     error = cm_store_zero(v->file, part->at, part->length);
     vhdx_space_unuse(v, part->slot);
     return error;
 }
 
-/* A step: the block has no room any more and reads as zeros. ZERO and not UNMAPPED where there is a parent: of that,
- * readers agree that it hides the parent. */
+/* What a block is that has no room and reads as zeros. ZERO and not UNMAPPED where there is a parent: of that, readers
+ * agree that it hides the parent. Behind the end of the disk an entry says nothing. */
+static enum vhdx_state zeros_state(const struct vhdx *v, uint64_t block)
+{
+    if (block >= vhdx_map_blocks(v))
+        return VHDX_NOT_PRESENT;
+    return v->parent != NULL ? VHDX_ZERO : VHDX_UNMAPPED;
+}
+
+/* A step: the block has no room any more and reads as zeros. */
 static int unmap(struct vhdx *v, struct part *part)
 {
     struct vhdx_where where;
@@ -362,7 +411,7 @@ static int unmap(struct vhdx *v, struct part *part)
     }
     error = vhdx_change_begin(v);
     if (error == 0)
-        error = vhdx_map_set(v, part->block, v->parent != NULL ? VHDX_ZERO : VHDX_UNMAPPED, 0);
+        error = vhdx_map_set(v, part->block, zeros_state(v, part->block), 0);
     if (error != 0)
         return error;
     if (where.at != 0)
@@ -413,6 +462,27 @@ int vhdx_io_trim(void *context, uint64_t offset, uint64_t length)
     return error == 0 ? finish(v, must_log) : error;
 }
 
+/* -- behind the end ---------------------------------------------------------------------------- */
+
+int vhdx_io_give_up(struct vhdx *v, uint64_t block, uint64_t end)
+{
+    int error = 0;
+
+    for (; block < end && error == 0; block++) {
+        struct part part = {.block = block};
+
+        error = unmap_part(v, &part);
+    }
+    return error;
+}
+
+int vhdx_io_zero_tail(struct vhdx *v, uint64_t from, uint64_t to)
+{
+    struct part part = part_at(v, from, to - from);
+
+    return from < to ? zero_part(v, &part) : 0;
+}
+
 /* -- extents ----------------------------------------------------------------------------------- */
 
 static int same_extent(const struct part *first, const struct part *next)
@@ -422,7 +492,7 @@ static int same_extent(const struct part *first, const struct part *next)
 }
 
 /* Parts that are alike, up to so many: the caller asks again from there. */
-#define EXTENT_PARTS 65536u
+#define EXTENT_PARTS 4096u
 
 static int find_extent(struct vhdx *v, uint64_t offset, uint64_t length, struct part *first,
                        uint64_t *alike)

@@ -26,6 +26,7 @@
     4084u /* bytes of a page that are in its data sector; the others are in the descriptor */
 #define LEADING 8u
 #define TRAILING 4u
+#define LOG_GUID_AT 32u /* in the header of an entry */
 
 static uint64_t capacity(const struct vhdx *v)
 {
@@ -52,6 +53,7 @@ int vhdx_log_has_room(const struct vhdx *v, unsigned pages)
 
 /* -- an entry ---------------------------------------------------------------------------------- */
 
+/* An entry that needs none before it is its own tail. */
 static void put_header(struct vhdx *v, unsigned count, uint64_t tail)
 {
     unsigned char *bytes = v->log.entry;
@@ -62,7 +64,7 @@ static void put_header(struct vhdx *v, unsigned count, uint64_t tail)
     cm_put_le32(bytes + 12, byte_of(v, tail));
     cm_put_le64(bytes + 16, v->log.sequence);
     cm_put_le32(bytes + 24, count);
-    memcpy(bytes + 32, v->header.log.bytes, sizeof(v->header.log.bytes));
+    memcpy(bytes + LOG_GUID_AT, v->header.log.bytes, sizeof(v->header.log.bytes));
     cm_put_le64(bytes + 48, v->log.size_flushed);
     cm_put_le64(bytes + 56, v->space.end);
 }
@@ -94,7 +96,6 @@ void vhdx_log_get_page(const struct vhdx *v, unsigned number, unsigned char *byt
     memcpy(bytes + LEADING + DATA_SIZE, descriptor + 4, TRAILING);
 }
 
-/* An entry that needs none before it is its own tail. */
 void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned count)
 {
     uint64_t tail = v->log.tail;
@@ -103,7 +104,6 @@ void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned cou
     for (unsigned i = 0; i < count; i++)
         put_page(v, i, pages[i]);
     v->log.entry_size = entry_sectors(count) * VHDX_SECTOR;
-    cm_put_le32(v->log.entry + 4, cm_crc32c(0, v->log.entry, v->log.entry_size));
 }
 
 /* It counts only when it is whole: if this fails, the next one takes its place and number. */
@@ -112,7 +112,11 @@ int vhdx_log_write(struct vhdx *v)
     uint32_t at = byte_of(v, v->log.head);
     uint32_t size = v->log.entry_size;
     uint32_t first = size < v->header.log_size - at ? size : v->header.log_size - at;
-    int error = cm_store_write(v->file, v->log.entry, first, v->header.log_at + at);
+    int error;
+
+    cm_put_le32(v->log.entry + 4, 0); /* as the checksum takes it */
+    cm_put_le32(v->log.entry + 4, cm_crc32c(0, v->log.entry, size));
+    error = cm_store_write(v->file, v->log.entry, first, v->header.log_at + at);
 
     if (error == 0 && first < size)
         error = cm_store_write(v->file, v->log.entry + first, size - first, v->header.log_at);
@@ -126,45 +130,67 @@ int vhdx_log_write(struct vhdx *v)
 
 /* -- a session --------------------------------------------------------------------------------- */
 
-/* Its first entry says nothing: a header that names a log which has no entry would be taken for damage. */
-int vhdx_log_start(struct vhdx *v)
+static int make_header(const struct vhdx *v, struct vhdx_header *header)
 {
-    struct vhdx_header header = v->header;
-    uint64_t size = cm_store_size(v->file);
+    int error = vhdx_guid_make(&header->log);
+
+    if (error == 0)
+        error = vhdx_guid_make(&header->file_write);
+    if (!vhdx_guid_is_zero(&v->next_data_write))
+        header->data_write = v->next_data_write;
+    else if (error == 0)
+        error = vhdx_guid_make(&header->data_write);
+    return error;
+}
+
+/* Whole MiB, and the log's space taken: a full storage must still let what was written be flushed, and room be given
+ * back. */
+static int prepare_file(struct vhdx *v)
+{
     int error = 0;
+
+    if (cm_store_size(v->file) != v->space.end)
+        error = cm_store_resize(v->file, v->space.end);
+    if (error == 0)
+        error = cm_store_reserve(v->file, v->header.log_at, v->header.log_size);
+    return error;
+}
+
+/* Its first entry says nothing: a header that names a log which has no entry would be taken for damage. */
+static int write_first_entry(struct vhdx *v, const struct vhdx_header *header,
+                             uint64_t size_flushed)
+{
+    int error;
+
+    v->log.head = v->log.tail = v->log.applied = v->log.durable_tail = 0;
+    v->log.sequence = 1;
+    v->log.size_flushed = size_flushed;
+    vhdx_log_build(v, NULL, 0);
+    memcpy(v->log.entry + LOG_GUID_AT, header->log.bytes, sizeof(header->log.bytes));
+    error = vhdx_log_write(v);
+    if (error == 0)
+        error = cm_store_flush(v->file);
+    v->log.size_flushed = v->space.end;
+    v->log.applied = v->log.tail = v->log.head;
+    return error;
+}
+
+int vhdx_log_start(struct vhdx *v, struct vhdx_header *header)
+{
+    uint64_t size = cm_store_size(v->file);
+    int error;
 
     if (v->log.entry == NULL)
         v->log.entry = malloc((size_t)entry_sectors(VHDX_DIRTY_MAX) * VHDX_SECTOR);
     if (v->log.entry == NULL)
         return CM_ENOMEM;
-    if (size != v->space.end)
-        error = cm_store_resize(v->file, v->space.end);
+    *header = v->header;
+    error = make_header(v, header);
     if (error == 0)
-        error = vhdx_guid_make(&header.log);
+        error = prepare_file(v);
     if (error == 0)
-        error = vhdx_guid_make(&header.file_write);
-    if (error == 0 && vhdx_guid_is_zero(&v->next_data_write))
-        error = vhdx_guid_make(&header.data_write);
-    else
-        header.data_write = v->next_data_write;
-    if (error != 0)
-        return error;
-    v->header.log = header.log;
-    v->log.head = v->log.tail = v->log.applied = v->log.durable_tail = 0;
-    v->log.sequence = 1;
-    v->log.size_flushed = size & VHDX_PLACE_MASK;
-    vhdx_log_build(v, NULL, 0);
-    error = vhdx_log_write(v);
-    if (error == 0)
-        error = cm_store_flush(v->file);
-    if (error != 0)
-        return error;
-    v->log.size_flushed = v->space.end;
-    v->log.applied = v->log.tail = v->log.head;
-    error = vhdx_header_write(v->file, &header);
-    if (error == 0)
-        v->header = header;
-    return error;
+        error = write_first_entry(v, header, size & VHDX_PLACE_MASK);
+    return error == 0 ? vhdx_header_write(v->file, header) : error;
 }
 
 int vhdx_log_end(struct vhdx *v)

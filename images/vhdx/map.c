@@ -3,14 +3,17 @@
  * map.c - from a block of the disk to its place in the file: entries of the BAT and, in a differencing image, the bitmap
  * that says which sectors of a block are here.
  *
- * Called by io.c, resize.c and space.c with the lock held; hot. The BAT has an entry for each block, and behind those of
+ * Called by io.c and resize.c with the lock held; hot. The BAT has an entry for each block, and behind those of
  * a chunk one for the bitmap block of the chunk, so neither needs a search. Entries come from a file that anybody may
  * have written: a place is believed only when it lies in the file and not over the file's own structures.
  */
 #include <string.h>
 
+#include <string.h>
+
 #include "images/vhdx/disk.h"
 #include "lib/core/bytes.h"
+#include "lib/core/zeros.h"
 
 #include <coremnt/error.h>
 
@@ -53,13 +56,13 @@ static int touches(uint64_t at, uint64_t size, uint64_t other_at, uint64_t other
     return at < other_at + other_size && other_at < at + size;
 }
 
-/* A block that begins in the file but does not end there is the last one, cut: what is missing reads as zeros. */
+/* A block that begins in the file but does not end there was cut off: what is missing reads as zeros. Such a file is not
+ * written to (scan.c). */
 static int is_place(const struct vhdx *v, uint64_t at, uint64_t size)
 {
     uint64_t end = cm_store_size(v->view);
 
-    return at >= VHDX_MIB && at < end && (size <= end - at || v->read_only) &&
-           !touches(at, size, v->header.log_at, v->header.log_size) &&
+    return at >= VHDX_MIB && at < end && !touches(at, size, v->header.log_at, v->header.log_size) &&
            !touches(at, size, v->regions.bat.at, v->regions.bat.size) &&
            !touches(at, size, v->regions.metadata.at, v->regions.metadata.size);
 }
@@ -246,18 +249,32 @@ int vhdx_map_make_bitmap(struct vhdx *v, uint64_t block)
     return 0;
 }
 
-int vhdx_map_fill(struct vhdx *v, uint64_t block)
+int vhdx_map_fill(struct vhdx *v, uint64_t block, uint64_t *at)
 {
-    struct vhdx_where where;
-    uint64_t at;
-    int error = vhdx_map_get(v, block, &where);
+    struct vhdx_page *page;
+    unsigned char *entry;
+    int error = get_entry(v, block_index(v, block), &page, &entry);
 
-    if (error != 0 || where.state == VHDX_PRESENT)
+    if (error == 0)
+        error = vhdx_space_take(v, v->metadata.block_size, at);
+    return error == 0 ? vhdx_map_set(v, block, VHDX_PRESENT, *at) : error;
+}
+
+int vhdx_map_clear(struct vhdx *v, uint64_t index, uint64_t end, uint64_t *next)
+{
+    uint64_t page_end = (index / (VHDX_SECTOR / ENTRY) + 1) * (VHDX_SECTOR / ENTRY);
+    struct vhdx_page *page;
+    unsigned char *entry;
+    size_t size;
+    int error = get_entry(v, index, &page, &entry);
+
+    if (error != 0)
         return error;
-    error = vhdx_change_begin(v);
-    if (error == 0)
-        error = vhdx_space_take(v, v->metadata.block_size, &at);
-    if (error == 0)
-        error = cm_store_reserve(v->file, at, v->metadata.block_size);
-    return error == 0 ? vhdx_map_set(v, block, VHDX_PRESENT, at) : error;
+    *next = end < page_end ? end : page_end;
+    size = (size_t)(*next - index) * ENTRY;
+    if (!cm_is_zeros(entry, size)) {
+        memset(entry, 0, size);
+        vhdx_page_dirty(v, page);
+    }
+    return 0;
 }

@@ -222,7 +222,8 @@ int vhdx_metadata_read(struct cm_store *store, const struct vhdx_region *region,
         return error;
     parameters = cm_get_le32(values[FILE_PARAMETERS] + 4);
     metadata->block_size = cm_get_le32(values[FILE_PARAMETERS]);
-    metadata->is_fixed = (parameters & VHDX_LEAVE_ALLOCATED) != 0;
+    metadata->is_fixed =
+        (parameters & (VHDX_LEAVE_ALLOCATED | VHDX_HAS_PARENT)) == VHDX_LEAVE_ALLOCATED;
     metadata->has_parent = (parameters & VHDX_HAS_PARENT) != 0;
     metadata->disk_size = cm_get_le64(values[DISK_SIZE]);
     metadata->disk_size_at = region->at + places[DISK_SIZE].at;

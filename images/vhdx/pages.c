@@ -137,8 +137,22 @@ void vhdx_page_dirty(struct vhdx *v, struct vhdx_page *page)
     v->pages.dirty[v->pages.dirty_count++] = page;
 }
 
+/* One that is being read now would come in behind us. */
+static int is_loading(const struct vhdx *v, uint64_t at, uint64_t size)
+{
+    for (unsigned i = 0; i < VHDX_PAGES; i++) {
+        const struct vhdx_page *page = v->pages.slots[i];
+
+        if (page != NULL && page->at >= at && page->at - at < size && !page->is_loaded)
+            return 1;
+    }
+    return 0;
+}
+
 void vhdx_pages_forget(struct vhdx *v, uint64_t at, uint64_t size)
 {
+    while (is_loading(v, at, size))
+        cm_os_cond_wait(&v->changed, &v->lock);
     for (unsigned i = 0; i < VHDX_PAGES; i++) {
         struct vhdx_page *page = v->pages.slots[i];
 

@@ -26,32 +26,90 @@ int vhdx_parent_is_linked(const struct vhdx_locator *locator, const struct vhdx_
             vhdx_guid_equal(&locator->linkage2, data_write));
 }
 
-static int check_parent(struct vhdx *v, const struct vhdx_locator *locator,
-                        const struct vhdx *parent)
+static struct cm_image_options parent_options(const struct cm_image_options *options)
 {
-    if (!vhdx_parent_is_linked(locator, &parent->header.data_write))
-        return cm_fail(
-            CM_EDAMAGED,
-            "%s was changed after %s was made upon it: what is in %s does not fit it any "
-            "more. Use the parent as it was, or \"coremnt rebase\" if you know that it fits.",
-            cm_store_path(parent->file), cm_store_path(v->file), cm_store_path(v->file));
+    struct cm_image_options open = {.struct_size = sizeof(open)};
+
+    open.flags = (options->flags & (CM_OPEN_CACHED | CM_OPEN_UNCACHED)) | CM_OPEN_READ_ONLY;
+    return open;
+}
+
+/* An image of the right name is not the parent if it was written to since, or never was: the next name may be right. Told
+ * by the header alone: were its own parents opened first, a few files could lead through more chains than there is
+ * time for. */
+static int check_linkage(const struct vhdx *v, const struct vhdx_locator *locator,
+                         struct cm_store *parent)
+{
+    struct vhdx_header header;
+    int error = vhdx_header_read(parent, &header);
+
+    if (error != 0 || vhdx_parent_is_linked(locator, &header.data_write))
+        return error;
+    return cm_fail(
+        CM_EDAMAGED,
+        "%s was changed after %s was made upon it: what is in %s does not fit it any "
+        "more. Use the parent as it was, or \"coremnt rebase\" if you know that it fits.",
+        cm_store_path(parent), cm_store_path(v->file), cm_store_path(v->file));
+}
+
+static int check_parent(struct vhdx *v, const struct vhdx *parent)
+{
     if (parent->metadata.sector_size != v->metadata.sector_size)
         return cm_fail(CM_EDAMAGED, "%s has sectors of %u bytes, and its parent %s of %u.",
                        cm_store_path(v->file), (unsigned)v->metadata.sector_size,
                        cm_store_path(parent->file), (unsigned)parent->metadata.sector_size);
+    /* what a larger parent has behind the end of this disk is none of its content */
+    v->parent_size = parent->metadata.disk_size < v->metadata.disk_size ? parent->metadata.disk_size
+                                                                        : v->metadata.disk_size;
     return 0;
 }
 
-/* Until one of the paths is there; what is wrong with that one is told. */
-static int open_first(struct vhdx *v, const struct cm_image_options *options, char *const *paths,
-                      unsigned count, struct vhdx **parent)
+/* The one that the locator means, with its own parents. On failure v->parent may be open, and is closed with v. */
+static int open_found(struct vhdx *v, const struct cm_image_options *options,
+                      struct cm_store *store)
 {
-    int error = CM_ENOENT;
+    struct vhdx *parent;
+    int error = vhdx_open_over(store, options, v->depth + 1, &v->parent, &parent);
 
-    for (unsigned i = 0; i < count && error == CM_ENOENT; i++)
-        error = vhdx_open_path(paths[i], options, v->depth + 1, &v->parent, parent);
-    if (error != CM_ENOENT || count == 0)
-        return error;
+    if (error != 0)
+        cm_store_close(store);
+    return error != 0 ? error : check_parent(v, parent);
+}
+
+/* The first that is there and is linked. *found stays NULL if there is none; then the first that was there at all has
+ * said what is wrong. */
+static int find_linked(struct vhdx *v, const struct cm_image_options *options,
+                       const struct vhdx_locator *locator, char *const *paths, unsigned count,
+                       struct cm_store **found)
+{
+    char reason[512] = "";
+    int told = CM_ENOENT;
+
+    for (unsigned i = 0; i < count; i++) {
+        int error = cm_store_open(paths[i], options, found);
+
+        if (error == 0) {
+            error = check_linkage(v, locator, *found);
+            if (error == 0)
+                return 0;
+            cm_store_close(*found);
+        }
+        if (error != CM_ENOENT && told == CM_ENOENT) {
+            told = error;
+            snprintf(reason, sizeof(reason), "%s", cm_last_error());
+        }
+    }
+    *found = NULL;
+    return told == CM_ENOENT ? CM_ENOENT : cm_fail(told, "%s", reason);
+}
+
+static int refuse_missing(const struct vhdx *v, char *const *paths, unsigned count)
+{
+    if (count == 0)
+        return cm_fail(
+            CM_ENOENT,
+            "%s does not say what its parent is. Name it with \"coremnt rebase --trust\".",
+            cm_store_path(v->file));
     return cm_fail(
         CM_ENOENT,
         "the parent of %s is missing: %s. Put it there, or name its place with \"coremnt "
@@ -63,24 +121,18 @@ static int open_located(struct vhdx *v, const struct cm_image_options *options,
                         const struct vhdx_locator *locator)
 {
     char *paths[CM_PARENT_PATHS];
-    struct cm_image_info info;
-    struct vhdx *parent = NULL;
     unsigned count = cm_parent_paths(cm_store_path(v->file), locator->relative_path,
                                      locator->absolute_path, paths);
-    int error = open_first(v, options, paths, count, &parent);
+    struct cm_image_options open = parent_options(options);
+    struct cm_store *found;
+    int error = find_linked(v, &open, locator, paths, count, &found);
 
-    if (count == 0)
-        cm_fail(error,
-                "%s does not say what its parent is. Name it with \"coremnt rebase --trust\".",
-                cm_store_path(v->file));
+    if (error == CM_ENOENT)
+        error = refuse_missing(v, paths, count);
+    else if (error == 0)
+        error = open_found(v, &open, found);
     for (unsigned i = 0; i < count; i++)
         free(paths[i]);
-    if (error == 0)
-        error = check_parent(v, locator, parent);
-    if (error == 0)
-        error = cm_image_get_info(v->parent, &info);
-    if (error == 0)
-        v->parent_size = info.size;
     return error;
 }
 
@@ -100,6 +152,21 @@ int vhdx_parent_open(struct vhdx *v, const struct cm_image_options *options)
         return error;
     error = open_located(v, options, &locator);
     vhdx_locator_free(&locator);
+    return error;
+}
+
+int vhdx_open_path(const char *path, const struct cm_image_options *options, unsigned depth,
+                   struct cm_image **image, struct vhdx **vhdx)
+{
+    struct cm_image_options open = parent_options(options);
+    struct cm_store *store;
+    int error = cm_store_open(path, &open, &store);
+
+    if (error != 0)
+        return error;
+    error = vhdx_open_over(store, &open, depth, image, vhdx);
+    if (error != 0)
+        cm_store_close(store);
     return error;
 }
 
@@ -143,7 +210,21 @@ int vhdx_parent_stand_in(struct vhdx *v)
 
 /* -- making ------------------------------------------------------------------------------------ */
 
-/* Both names, so that the two may be moved together, or the child alone. */
+/* In the form that [MS-VHDX] 2.6.2.6.3 shows. */
+static char *absolute_path(const char *full)
+{
+    static const char prefix[] = "\\\\?\\";
+    char *path = malloc(sizeof(prefix) + strlen(full));
+
+    if (path == NULL)
+        return NULL;
+    strcpy(path, full[0] != '\0' && full[1] == ':' ? prefix : "");
+    strcat(path, full);
+    return path;
+}
+
+/* Both names, so that the two may be moved together, or the child alone. The absolute one is by definition one of Windows: where
+ * paths have no drives it is written only if there is no other. */
 int vhdx_parent_locate(const char *child, const struct vhdx *parent, struct vhdx_locator *locator)
 {
     char child_full[PATH_SIZE], parent_full[PATH_SIZE];
@@ -156,13 +237,11 @@ int vhdx_parent_locate(const char *child, const struct vhdx *parent, struct vhdx
         return error;
     locator->linkage = parent->header.data_write;
     locator->relative_path = cm_parent_relative(child_full, parent_full);
-    locator->absolute_path = malloc(strlen(parent_full) + 1);
-    if (locator->absolute_path == NULL) {
-        vhdx_locator_free(locator);
-        return cm_fail(CM_ENOMEM, "no memory for the names of a parent.");
-    }
-    strcpy(locator->absolute_path, parent_full);
-    return 0;
+    if (locator->relative_path == NULL || parent_full[1] == ':')
+        locator->absolute_path = absolute_path(parent_full);
+    if (locator->relative_path != NULL || locator->absolute_path != NULL)
+        return 0;
+    return cm_fail(CM_ENOMEM, "no memory for the names of a parent.");
 }
 
 static int write_locator(struct cm_store *store, const struct vhdx *parent)

@@ -376,5 +376,6 @@ int vhdx_replay_apply(struct cm_store *store, struct vhdx_header *header)
     if (error != 0 || vhdx_guid_is_zero(&header->log))
         return error;
     memset(&header->log, 0, sizeof(header->log));
-    return vhdx_header_write(store, header);
+    error = vhdx_guid_make(&header->file_write);
+    return error == 0 ? vhdx_header_write(store, header) : error;
 }

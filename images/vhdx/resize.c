@@ -2,9 +2,13 @@
 /*
  * resize.c - another size for the disk of a VHDX image.
  *
- * A callback of the image, one at a time, while requests within both sizes go on. The size is a number in the metadata; if
- * the BAT is too short for the new one it moves to the end of the file, and the region tables say so. All of that is one
- * entry of the log, so a power cut leaves the old size or the new one.
+ * A callback of the image, one at a time, while requests within both sizes go on. The size is a number in the metadata,
+ * which one entry of the log changes, so a power cut leaves the old size or the new one. All that the new size needs is
+ * done before that: behind the end of the disk nobody sees it. What the old size needed is given up after it.
+ *
+ *      grow      entries of the BAT behind the end say nothing, the rest of the last block is zeros, the BAT has room
+ *                (or moves to where there is, which is a change of its own), in a fixed image blocks have theirs; the size
+ *      shrink    the size; blocks behind it give up their room
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,49 +19,23 @@
 
 #include <coremnt/error.h>
 
-/* -- shrinking --------------------------------------------------------------------------------- */
+/* -- pages of the file, as the leader, while nobody else changes the map ----------------------- */
 
-/* What lies beyond the new end is given up: if the disk grows again it is zeros. */
-static int cut(struct vhdx *v, uint64_t size)
+/* A step. */
+static int set_size(struct vhdx *v, uint64_t size)
 {
-    if (v->parent != NULL)
-        return CM_ENOTSUP; /* what is beyond the end would be the parent's when it grows again */
-    return vhdx_io_trim(v, size, v->metadata.disk_size - size);
+    uint64_t at = v->metadata.disk_size_at;
+    struct vhdx_page *page;
+    int error = vhdx_page_get(v, at & ~(uint64_t)(VHDX_SECTOR - 1), &page);
+
+    if (error != 0)
+        return error;
+    cm_put_le64(page->bytes + at % VHDX_SECTOR, size);
+    vhdx_page_dirty(v, page);
+    return 0;
 }
 
-/* -- growing ----------------------------------------------------------------------------------- */
-
-static int copy_table(struct vhdx *v, const struct vhdx_region *from, const struct vhdx_region *to)
-{
-    unsigned char buffer[16 * VHDX_SECTOR];
-    int error = 0;
-
-    for (uint32_t done = 0; done < from->size && error == 0; done += sizeof(buffer)) {
-        error = cm_store_read(v->file, buffer, sizeof(buffer), from->at + done);
-        if (error == 0)
-            error = cm_store_write(v->file, buffer, sizeof(buffer), to->at + done);
-    }
-    return error;
-}
-
-/* As the leader, with nothing dirty: a larger BAT elsewhere, whose place the region tables do not say yet. */
-static int make_table(struct vhdx *v, uint64_t entries, struct vhdx_region *table)
-{
-    uint64_t size = (entries * 8 + VHDX_MIB - 1) & VHDX_PLACE_MASK;
-    int error;
-
-    if (size > UINT32_MAX)
-        return CM_EINVAL;
-    table->size = (uint32_t)size;
-    error = vhdx_space_take(v, size, &table->at);
-    if (error == 0)
-        error = copy_table(v, &v->regions.bat, table);
-    if (error == 0)
-        error = cm_store_flush(v->file);
-    return error;
-}
-
-/* A step: both region tables as pages. They are all fetched before the first is changed. */
+/* A step: both region tables. All pages are fetched before the first is changed. */
 static int set_regions(struct vhdx *v, const unsigned char *table)
 {
     struct vhdx_page *page;
@@ -77,109 +55,189 @@ static int set_regions(struct vhdx *v, const unsigned char *table)
     return error;
 }
 
-/* A step. The number does not lie across two pages: metadata items of ours do not, and others' are checked. */
-static int set_size(struct vhdx *v, uint64_t size)
+/* If it cannot be logged, the pages are as they were, and the next commit logs that. */
+static int publish_size(struct vhdx *v, uint64_t size)
 {
-    struct vhdx_page *page;
-    uint64_t at = v->metadata.disk_size_at;
+    uint64_t before = v->metadata.disk_size;
     int error;
 
-    if (at % VHDX_SECTOR > VHDX_SECTOR - 8)
-        return CM_ENOTSUP;
-    error = vhdx_page_get(v, at & ~(uint64_t)(VHDX_SECTOR - 1), &page);
-    if (error != 0)
-        return error;
-    cm_put_le64(page->bytes + at % VHDX_SECTOR, size);
-    vhdx_page_dirty(v, page);
-    return 0;
-}
-
-/* As the leader. What is there of the two changes goes into the log together, or not at all: if it cannot, nothing goes
- * there any more. */
-static int publish(struct vhdx *v, const unsigned char *table, uint64_t size)
-{
-    int error = 0;
-
-    do
-        error = table != NULL ? set_regions(v, table) : 0;
-    while (error == VHDX_AGAIN);
-    while (error == 0 && (error = set_size(v, size)) == VHDX_AGAIN)
-        error = 0;
+    while ((error = set_size(v, size)) == VHDX_AGAIN)
+        ;
     if (error == 0)
-        error = vhdx_commit_all(v);
-    if (error != 0)
-        v->commit.flush_error = error;
+        error = vhdx_commit_now(v);
+    if (error == 0)
+        v->metadata.disk_size = size;
+    else
+        (void)set_size(v, before);
     return error;
 }
 
-/* As the leader, while nobody else changes the map: the new table, the new size, durable. */
-static int change(struct vhdx *v, uint64_t size)
+static int publish_regions(struct vhdx *v, const struct vhdx_regions *regions,
+                           unsigned char tables[2][VHDX_REGIONS_SIZE])
 {
-    struct vhdx_metadata metadata = v->metadata;
-    struct vhdx_regions regions = v->regions;
-    unsigned char *table = NULL;
-    int error = vhdx_commit_all(v);
+    int error = vhdx_regions_make(v->file, regions, tables[0]);
 
-    metadata.disk_size = size;
-    if (error == 0 && vhdx_bat_entries(&metadata) > regions.bat.size / 8) {
-        table = malloc(VHDX_REGIONS_SIZE);
-        error =
-            table == NULL ? CM_ENOMEM : make_table(v, vhdx_bat_entries(&metadata), &regions.bat);
-        if (error == 0)
-            error = vhdx_regions_make(v->file, &regions, table);
-    }
     if (error == 0)
-        error = publish(v, table, size);
-    if (error == 0 && table != NULL) {
-        vhdx_pages_forget(v, v->regions.bat.at, v->regions.bat.size);
-        vhdx_space_free(v, v->regions.bat.at, v->regions.bat.size);
-    }
-    free(table);
+        error = vhdx_regions_make(v->file, &v->regions, tables[1]);
+    while (error == 0 && (error = set_regions(v, tables[0])) == VHDX_AGAIN)
+        error = 0;
     if (error != 0)
         return error;
-    v->regions = regions;
-    v->metadata.disk_size = size;
+    error = vhdx_commit_now(v);
+    if (error == 0)
+        v->regions = *regions;
+    else
+        (void)set_regions(v, tables[1]);
+    return error;
+}
+
+/* -- a larger BAT ------------------------------------------------------------------------------ */
+
+static int copy_table(struct vhdx *v, const struct vhdx_region *from, const struct vhdx_region *to)
+{
+    unsigned char *buffer = malloc(VHDX_MIB);
+    int error = buffer == NULL ? CM_ENOMEM : 0;
+
+    for (uint32_t done = 0; done < from->size && error == 0; done += VHDX_MIB) {
+        error = cm_store_read(v->file, buffer, VHDX_MIB, from->at + done);
+        if (error == 0)
+            error = cm_store_write(v->file, buffer, VHDX_MIB, to->at + done);
+    }
+    free(buffer);
+    return error;
+}
+
+/* With nothing dirty and all in its place, so that the file has the whole table. The lock is let go for the copy: the table
+ * does not change. */
+static int move_table(struct vhdx *v, uint64_t entries)
+{
+    struct vhdx_regions regions = v->regions;
+    struct vhdx_region old = v->regions.bat;
+    uint64_t size = (entries * 8 + VHDX_MIB - 1) & VHDX_PLACE_MASK;
+    unsigned char(*tables)[VHDX_REGIONS_SIZE] = malloc(2 * sizeof(*tables));
+    int error = tables == NULL ? CM_ENOMEM : vhdx_space_take(v, size, &regions.bat.at);
+
+    regions.bat.size = (uint32_t)size; /* of 64 TiB: 514 MiB */
+    if (error == 0) {
+        cm_os_mutex_unlock(&v->lock);
+        error = copy_table(v, &old, &regions.bat);
+        cm_os_mutex_lock(&v->lock);
+    }
+    if (error == 0)
+        error = vhdx_commit_flush(v);
+    if (error == 0)
+        error = publish_regions(v, &regions, tables);
+    free(tables);
+    if (error != 0)
+        return error;
+    vhdx_pages_forget(v, old.at, old.size);
+    vhdx_space_free(v, old.at, old.size);
     return 0;
 }
 
-/* In a fixed image every block has room. */
-static int fill(struct vhdx *v, uint64_t first, uint64_t end)
+/* -- growing ----------------------------------------------------------------------------------- */
+
+/* What is there of the entries that the disk gets: another program, or a larger disk before, may have left anything. */
+static int clear_entries(struct vhdx *v, uint64_t from, uint64_t to)
 {
+    uint64_t room = v->regions.bat.size / 8;
     int error = 0;
 
-    for (uint64_t block = first; block < end && error == 0; block++) {
-        cm_os_mutex_lock(&v->lock);
-        do
-            error = vhdx_map_fill(v, block);
-        while (error == VHDX_AGAIN);
-        cm_os_mutex_unlock(&v->lock);
+    to = to < room ? to : room;
+    while (from < to && error == 0) {
+        error = vhdx_map_clear(v, from, to, &from);
+        if (error == 0 && v->pages.dirty_count + VHDX_STEP_MAX > VHDX_DIRTY_MAX)
+            error = vhdx_commit_now(v);
+        if (error == VHDX_AGAIN)
+            error = 0;
     }
-    return error == 0 ? vhdx_commit(v, VHDX_DURABLE) : error;
+    return error;
+}
+
+static int fill_block(struct vhdx *v, uint64_t block)
+{
+    uint64_t at;
+    int error;
+
+    while ((error = vhdx_map_fill(v, block, &at)) == VHDX_AGAIN)
+        ;
+    if (error == 0 && v->pages.dirty_count + VHDX_STEP_MAX > VHDX_DIRTY_MAX)
+        error = vhdx_commit_now(v);
+    if (error != 0)
+        return error;
+    cm_os_mutex_unlock(&v->lock);
+    error = cm_store_reserve(v->file, at, v->metadata.block_size);
+    cm_os_mutex_lock(&v->lock);
+    return error;
+}
+
+static int grow(struct vhdx *v, uint64_t size)
+{
+    struct vhdx_metadata metadata = v->metadata;
+    uint64_t block = vhdx_map_blocks(v);
+    int error = clear_entries(v, vhdx_bat_entries(&v->metadata), UINT64_MAX);
+
+    metadata.disk_size = size;
+    if (error == 0)
+        error = vhdx_commit_all(v);
+    if (error == 0 && vhdx_bat_entries(&metadata) > v->regions.bat.size / 8)
+        error = move_table(v, vhdx_bat_entries(&metadata));
+    for (; error == 0 && v->metadata.is_fixed && block < (size - 1) / metadata.block_size + 1;
+         block++)
+        error = fill_block(v, block);
+    return error == 0 ? publish_size(v, size) : error;
+}
+
+/* -- both -------------------------------------------------------------------------------------- */
+
+static int check(const struct vhdx *v, uint64_t size)
+{
+    if (size > VHDX_DISK_MAX)
+        return cm_fail(CM_EINVAL, "a VHDX image has at most 64 TiB.");
+    /* what is beyond the end would be the parent's when it grows again */
+    if (size < v->metadata.disk_size && v->parent != NULL)
+        return cm_fail(CM_ENOTSUP, "an image with a parent does not become smaller.");
+    /* ours never do */
+    if (v->metadata.disk_size_at % VHDX_SECTOR > VHDX_SECTOR - 8)
+        return cm_fail(
+            CM_ENOTSUP,
+            "the size of %s lies across two pages of its metadata. Convert it to a new image.",
+            cm_store_path(v->file));
+    return 0;
+}
+
+static int change(struct vhdx *v, uint64_t size)
+{
+    int error;
+
+    cm_os_mutex_lock(&v->lock);
+    while ((error = vhdx_session_begin(v)) == VHDX_AGAIN)
+        ;
+    vhdx_commit_enter(v);
+    v->commit.is_frozen = 1;
+    if (error == 0)
+        error = size > v->metadata.disk_size ? grow(v, size) : publish_size(v, size);
+    v->commit.is_frozen = 0;
+    vhdx_commit_leave(v);
+    cm_os_mutex_unlock(&v->lock);
+    return error;
 }
 
 int vhdx_resize(void *context, uint64_t size)
 {
     struct vhdx *v = context;
+    uint64_t before = v->metadata.disk_size;
     uint64_t blocks = vhdx_map_blocks(v);
-    int error = 0;
+    uint64_t tail = blocks * v->metadata.block_size;
+    int error = size == before ? 0 : check(v, size);
 
-    if (size == v->metadata.disk_size)
-        return 0;
-    if (size > VHDX_DISK_MAX)
-        return cm_fail(CM_EINVAL, "a VHDX image has at most 64 TiB.");
-    if (size < v->metadata.disk_size)
-        error = cut(v, size);
-    cm_os_mutex_lock(&v->lock);
-    while (error == 0 && (error = vhdx_session_begin(v)) == VHDX_AGAIN)
-        error = 0;
-    vhdx_commit_enter(v);
-    v->commit.is_frozen = 1;
+    if (error != 0 || size == before)
+        return error;
+    if (size > before)
+        error = vhdx_io_zero_tail(v, before, tail < size ? tail : size);
     if (error == 0)
         error = change(v, size);
-    v->commit.is_frozen = 0;
-    vhdx_commit_leave(v);
-    cm_os_mutex_unlock(&v->lock);
-    if (error == 0 && v->metadata.is_fixed && vhdx_map_blocks(v) > blocks)
-        error = fill(v, blocks, vhdx_map_blocks(v));
+    if (error == 0 && size < before) /* what fails is waste, until the image is compacted */
+        (void)vhdx_io_give_up(v, vhdx_map_blocks(v), blocks);
     return error;
 }

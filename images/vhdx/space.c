@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "images/vhdx/disk.h"
-#include "lib/core/bytes.h"
 
 #include <coremnt/error.h>
 
 /* -- lists ------------------------------------------------------------------------------------- */
 
+#define GROW_BYTES (16u * VHDX_MIB)
 #define EXTENTS_MAX 4096u /* in a list, so that a look through it stays short */
 
 /* What finds no room in a list is forgotten: it is waste until the image is compacted. */
@@ -77,20 +77,37 @@ static int take_ready(struct vhdx *v, uint64_t size, uint64_t *at)
     return 0;
 }
 
+/* More than is asked for, so that the file does not grow for each block; or only that, if there is no more. What is too
+ * much is cut off again when the image is closed. A fixed image has exactly its blocks. */
+static int grow(struct vhdx *v, uint64_t size)
+{
+    uint64_t more = size < GROW_BYTES && !v->metadata.is_fixed ? GROW_BYTES : size;
+    int error;
+
+    if (more > INT64_MAX - v->space.end)
+        return CM_ENOSPC;
+    error = cm_store_resize(v->file, v->space.end + more);
+    if (error != 0 && more > size) {
+        more = size;
+        error = cm_store_resize(v->file, v->space.end + more);
+    }
+    if (error != 0)
+        return error;
+    push(&v->space.ready, (struct vhdx_extent){v->space.end, more, 0});
+    v->space.end += more;
+    return 0;
+}
+
 int vhdx_space_take(struct vhdx *v, uint64_t size, uint64_t *at)
 {
     int error;
 
     if (take_ready(v, size, at))
         return 0;
-    if (size > INT64_MAX - v->space.end)
-        return CM_ENOSPC;
-    error = cm_store_resize(v->file, v->space.end + size);
+    error = grow(v, size);
     if (error != 0)
         return error;
-    *at = v->space.end;
-    v->space.end += size;
-    return 0;
+    return take_ready(v, size, at) ? 0 : CM_ENOMEM;
 }
 
 /* -- giving up --------------------------------------------------------------------------------- */
@@ -161,72 +178,10 @@ void vhdx_space_when_durable(struct vhdx *v)
     move_all(&v->space.logged, &v->space.limbo);
 }
 
-/* -- what earlier sessions left ---------------------------------------------------------------- */
-
-/* A file is looked through only within these bounds: more would take too long for the first write. */
-#define SCAN_TABLE_MAX (8u << 20)         /* bytes of the BAT */
-#define SCAN_FILE_MAX (UINT64_C(1) << 24) /* MiB of the file: a bit for each */
-
-static void mark(unsigned char *used, uint64_t count, uint64_t at, uint64_t size)
+/* What is in it nobody knows, so it goes the way of room that was just given up. */
+void vhdx_space_add_gap(struct vhdx *v, uint64_t at, uint64_t size)
 {
-    uint64_t first = at / VHDX_MIB;
-    uint64_t end = first + (size + VHDX_MIB - 1) / VHDX_MIB;
-
-    for (; first < end && first < count; first++)
-        used[first / 8] = (unsigned char)(used[first / 8] | 1u << first % 8);
-}
-
-static int mark_table(const struct vhdx *v, unsigned char *used, uint64_t count)
-{
-    unsigned char table[16 * VHDX_SECTOR];
-    uint64_t entries = vhdx_bat_entries(&v->metadata);
-
-    for (uint64_t i = 0; i < entries; i++) {
-        uint32_t into = (uint32_t)(i * 8 % sizeof(table));
-        uint64_t at;
-
-        if (into == 0 &&
-            cm_store_read(v->file, table, sizeof(table), v->regions.bat.at + i * 8) != 0)
-            return 0;
-        at = cm_get_le64(table + into) & VHDX_PLACE_MASK;
-        if (at != 0) /* also what is a bitmap's: that is no more than a block's */
-            mark(used, count, at, v->metadata.block_size);
-    }
-    return 1;
-}
-
-static void mark_structures(const struct vhdx *v, unsigned char *used, uint64_t count)
-{
-    mark(used, count, 0, VHDX_MIB);
-    mark(used, count, v->header.log_at, v->header.log_size);
-    mark(used, count, v->regions.bat.at, v->regions.bat.size);
-    mark(used, count, v->regions.metadata.at, v->regions.metadata.size);
-    for (unsigned i = 0; i < v->regions.unknown_count; i++)
-        mark(used, count, v->regions.unknown[i].at, v->regions.unknown[i].size);
-}
-
-/* What is in that room nobody knows, so it goes the way of room that was just given up. */
-static void take_gaps(struct vhdx *v, const unsigned char *used, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++)
-        if ((used[i / 8] >> i % 8 & 1) == 0)
-            push(&v->space.limbo, (struct vhdx_extent){i * VHDX_MIB, VHDX_MIB, v->space.epoch});
-}
-
-void vhdx_space_scan(struct vhdx *v)
-{
-    uint64_t count = v->space.end / VHDX_MIB;
-    unsigned char *used;
-
-    if (v->regions.bat.size > SCAN_TABLE_MAX || count > SCAN_FILE_MAX || v->space.limbo.count > 0)
-        return;
-    used = calloc(1, (size_t)count / 8 + 1);
-    if (used == NULL)
-        return;
-    mark_structures(v, used, count);
-    if (mark_table(v, used, count))
-        take_gaps(v, used, count);
-    free(used);
+    push(&v->space.limbo, (struct vhdx_extent){at, size, v->space.epoch});
 }
 
 /* -- at the end -------------------------------------------------------------------------------- */

@@ -257,23 +257,6 @@ int cm_vhdx_open(const char *path, const struct cm_image_options *options, struc
     return error;
 }
 
-int vhdx_open_path(const char *path, const struct cm_image_options *options, unsigned depth,
-                   struct cm_image **image, struct vhdx **vhdx)
-{
-    struct cm_image_options open = {.struct_size = sizeof(open)};
-    struct cm_store *store;
-    int error;
-
-    open.flags = (options->flags & (CM_OPEN_CACHED | CM_OPEN_UNCACHED)) | CM_OPEN_READ_ONLY;
-    error = cm_store_open(path, &open, &store);
-    if (error != 0)
-        return error;
-    error = vhdx_open_over(store, &open, depth, image, vhdx);
-    if (error != 0)
-        cm_store_close(store);
-    return error;
-}
-
 const struct cm_container cm_vhdx_container = {
     .extensions = "vhdx avhdx",
     .size_max = VHDX_DISK_MAX,

@@ -59,8 +59,8 @@ int cm_os_file_allocated(struct cm_os_file *file, uint64_t *allocated);
 /* Let the file have holes: FSCTL_SET_SPARSE on Windows, nothing on Linux. CM_ENOTSUP if the file
  * system cannot: the file then takes its whole size. */
 int cm_os_file_set_sparse(struct cm_os_file *file);
-/* Take the space of a range within the file, so that a later write finds it. CM_ENOSPC. On Windows a file that is not
- * sparse has all of its space anyway. */
+/* Take the space of a range within the file, whole blocks, so that a later write finds it. Nobody else may write there
+ * meanwhile. CM_ENOSPC. */
 int cm_os_file_reserve(struct cm_os_file *file, uint64_t offset, uint64_t length);
 /* Make a range a hole: it reads as zeros and takes no space. CM_ENOTSUP if the file system cannot,
  * or the file is not sparse (Windows). As hot as write: sets no sentence. */

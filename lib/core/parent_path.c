@@ -44,6 +44,12 @@ static size_t folder_length(const char *path)
     return length;
 }
 
+/* The form that VHDX asks for is "\\?\d:\x": the path behind that. Volumes and servers have such forms too, and stay. */
+static const char *without_prefix(const char *path)
+{
+    return strncmp(path, "\\\\?\\", 4) == 0 && has_drive(path + 4) ? path + 4 : path;
+}
+
 /* "file:///x", "\\x", "//x", and "\??\x" are no plain paths. */
 static int is_plain(const char *path)
 {
@@ -112,6 +118,8 @@ unsigned cm_parent_paths(const char *child, const char *relative, const char *ab
 
     if (relative != NULL && is_plain(relative) && !is_absolute(relative))
         add(paths, &count, join(child, folder, relative));
+    if (absolute != NULL)
+        absolute = without_prefix(absolute);
     if (absolute != NULL && is_plain(absolute) && is_absolute_here(absolute))
         add(paths, &count, join("", 0, absolute));
     if (any != NULL && file_name(any)[0] != '\0')

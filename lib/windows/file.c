@@ -43,6 +43,8 @@ struct cm_os_file {
 #define SMALLEST_ALIGNMENT 512u
 #define UNKNOWN_ALIGNMENT 4096u
 
+#define RESERVE_PART 1048576u /* bytes that are written again at once */
+
 static int refuse_read_only(const char *action, const struct cm_os_file *file)
 {
     return cm_fail(CM_EROFS, "cannot %s %s: it was opened read-only.", action, file->path);
@@ -427,11 +429,30 @@ int cm_os_file_extent(struct cm_os_file *file, uint64_t offset, uint64_t length,
     return 0;
 }
 
+/* A file that is not sparse has its space. In one that is, what is written has: so what is there is written again. */
 int cm_os_file_reserve(struct cm_os_file *file, uint64_t offset, uint64_t length)
 {
-    (void)offset;
-    (void)length;
-    return file->read_only ? CM_EROFS : 0;
+    void *pages;
+    int error = 0;
+
+    if (file->read_only)
+        return CM_EROFS;
+    if (!InterlockedCompareExchange(&file->sparse, 0, 0))
+        return 0;
+    pages = cm_os_pages_alloc(RESERVE_PART);
+    if (pages == NULL)
+        return CM_ENOMEM;
+    while (length > 0 && error == 0) {
+        uint32_t part = length < RESERVE_PART ? (uint32_t)length : RESERVE_PART;
+
+        error = cm_os_file_read(file, pages, part, offset);
+        if (error == 0)
+            error = cm_os_file_write(file, pages, part, offset);
+        offset += part;
+        length -= part;
+    }
+    cm_os_pages_free(pages, RESERVE_PART);
+    return error;
 }
 
 /* -- sizes ------------------------------------------------------------------------------------- */

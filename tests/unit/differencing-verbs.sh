@@ -92,7 +92,8 @@ commit_fills_the_parent() {
         holds "$name.$1" old.img
         sound "$name.$1"
     done
-    [ "$(du -k "child.$1" | cut -f1)" -le 512 ] || fail 'the child was not emptied'
+    # that much the log of a VHDX keeps
+    [ "$(du -k "child.$1" | cut -f1)" -le 1600 ] || fail 'the child was not emptied'
 }
 
 trust_changes_the_name_alone() {

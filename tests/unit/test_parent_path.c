@@ -42,6 +42,7 @@ static void absolute_is_that_of_this_system(void)
     static const char *const expected[] = {"D:\\x\\base.vhdx", HERE "base.vhdx"};
 
     expect(NULL, "D:\\x\\base.vhdx", expected, 2);
+    expect(NULL, "\\\\?\\D:\\x\\base.vhdx", expected, 2);
 #else
     static const char *const expected[] = {HERE "base.vhdx"};
 
@@ -56,6 +57,8 @@ static void other_machines_and_devices_are_not_called(void)
     expect("\\\\server\\share\\x", NULL, beside, 1);
     expect("//server/x", NULL, beside, 1);
     expect(NULL, "\\\\.\\x", beside, 1);
+    expect(NULL, "\\\\?\\UNC\\server\\x", beside, 1);
+    expect(NULL, "\\\\?\\Volume{26a21bda-a627-11d7-9931-806e6f6e6963}\\x", beside, 1);
     expect(NULL, "\\??\\UNC\\server\\x", beside, 1);
     expect(NULL, "file://server/x", beside, 1);
     expect("\\x", NULL, beside, 1); /* no relative name */

@@ -284,22 +284,28 @@ static void a_full_storage_leaves_a_valid_image(void)
 {
     struct memory_store memory;
     struct cm_image *image = make(&memory, 64 * MIB, MIB);
-    unsigned char *buffer = calloc(1, MIB);
+    unsigned char *nines = malloc(MIB);
+    unsigned full = 1;
+    int error = 0;
 
-    buffer[0] = 1;
+    fill(nines, MIB, 9);
     put(image, 0, MIB, 9, CM_IMAGE_FUA);
     memory.size_max = memory.size + 2 * MIB;
-    put(image, MIB, MIB, 9, 0);
-    put(image, 2 * MIB, MIB, 9, 0);
-    CHECK_EQ(cm_image_write(image, buffer, MIB, 3 * MIB, 0), CM_ENOSPC);
+    while (full < 64 && (error = cm_image_write(image, nines, MIB, full * (uint64_t)MIB, 0)) == 0)
+        full++;
+    CHECK_EQ(error, CM_ENOSPC);
+    CHECK(full > 2 && full < 64);
+    CHECK_EQ(cm_image_write(image, nines, MIB, 0, CM_IMAGE_FUA), 0);
     CHECK_EQ(cm_image_flush(image), 0);
     image = reopen(&memory, image, 0);
-    CHECK(is_all(image, 0, 3 * MIB, 9));
-    CHECK(is_all(image, 3 * MIB, MIB, 0));
-    memory.size_max = 0;
-    put(image, 3 * MIB, MIB, 9, 0);
+    CHECK(is_all(image, 0, full * MIB, 9));
+    CHECK(is_all(image, full * (uint64_t)MIB, MIB, 0));
+    CHECK_EQ(cm_image_trim(image, 0, 2 * MIB), 0);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(cm_image_flush(image), 0);
+    put(image, full * (uint64_t)MIB, MIB, 9, 0);
     CHECK_EQ(cm_image_close(image), 0);
-    free(buffer);
+    free(nines);
     memory_store_free(&memory);
 }
 
