@@ -217,7 +217,7 @@ static void a_parent_that_was_changed_gets_nothing(void)
     free(content);
 }
 
-/* An older copy lies where the child looks first; the parent is where the absolute path says. */
+/* Where the child looks first another one lies by now; its parent is beside it. */
 static void an_image_of_the_right_name_that_is_not_the_parent_is_passed_by(void)
 {
     uint64_t random = check_seed();
@@ -225,14 +225,14 @@ static void an_image_of_the_right_name_that_is_not_the_parent_is_passed_by(void)
 
     (void)make_folder("away"); /* it may be there from an earlier run */
     make_scribbled("base.vhdx", NULL, &random);
-    make_scribbled("child.vhdx", "base.vhdx", &random);
-    content = chain_read_all("child.vhdx", DISK);
-    make_scribbled("away/base.vhdx", NULL, &random);
-    chain_copy_file("child.vhdx", "away/child.vhdx");
-    other = chain_read_all("away/base.vhdx", DISK);
+    make_scribbled("away/child.vhdx", "base.vhdx", &random);
+    content = chain_read_all("away/child.vhdx", DISK);
+    chain_copy_file("base.vhdx", "away/base.vhdx");
+    make_scribbled("base.vhdx", NULL, &random);
+    other = chain_read_all("base.vhdx", DISK);
     CHECK_EQ(commit("away/child.vhdx"), 0);
-    CHECK(chain_has("base.vhdx", content, DISK));
-    CHECK(chain_has("away/base.vhdx", other, DISK));
+    CHECK(chain_has("away/base.vhdx", content, DISK));
+    CHECK(chain_has("base.vhdx", other, DISK));
     free(content);
     free(other);
 }
