@@ -267,8 +267,12 @@ int vhdx_resize(void *context, uint64_t size);
 int vhdx_parent_open(struct vhdx *v, const struct cm_image_options *options);
 /* For CM_OPEN_ALONE: zeros in the parent's place. */
 int vhdx_parent_stand_in(struct vhdx *v);
-/* Whether a parent that says so of itself is the one that is meant. */
-int vhdx_parent_is_linked(const struct vhdx_locator *locator, const struct vhdx_guid *data_write);
+/* The file of the parent that the locator means, opened as `options` say and not read but for its header; and whether a
+ * file is that one. They set the sentence. */
+int vhdx_parent_find(const struct vhdx *v, const struct vhdx_locator *locator,
+                     const struct cm_image_options *options, struct cm_store **store);
+int vhdx_parent_check(const struct vhdx *v, const struct vhdx_locator *locator,
+                      struct cm_store *parent);
 /* An image by its path, to be a parent: read-only. *vhdx is what is behind *image. */
 int vhdx_open_path(const char *path, const struct cm_image_options *options, unsigned depth,
                    struct cm_image **image, struct vhdx **vhdx);

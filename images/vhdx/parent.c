@@ -19,7 +19,7 @@
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-int vhdx_parent_is_linked(const struct vhdx_locator *locator, const struct vhdx_guid *data_write)
+static int is_linked(const struct vhdx_locator *locator, const struct vhdx_guid *data_write)
 {
     return vhdx_guid_equal(&locator->linkage, data_write) ||
            (!vhdx_guid_is_zero(&locator->linkage2) &&
@@ -37,13 +37,13 @@ static struct cm_image_options parent_options(const struct cm_image_options *opt
 /* An image of the right name is not the parent if it was written to since, or never was: the next name may be right. Told
  * by the header alone: were its own parents opened first, a few files could lead through more chains than there is
  * time for. */
-static int check_linkage(const struct vhdx *v, const struct vhdx_locator *locator,
-                         struct cm_store *parent)
+int vhdx_parent_check(const struct vhdx *v, const struct vhdx_locator *locator,
+                      struct cm_store *parent)
 {
     struct vhdx_header header;
     int error = vhdx_header_read(parent, &header);
 
-    if (error != 0 || vhdx_parent_is_linked(locator, &header.data_write))
+    if (error != 0 || is_linked(locator, &header.data_write))
         return error;
     return cm_fail(
         CM_EDAMAGED,
@@ -78,7 +78,7 @@ static int open_found(struct vhdx *v, const struct cm_image_options *options,
 
 /* The first that is there and is linked. *found stays NULL if there is none; then the first that was there at all has
  * said what is wrong. */
-static int find_linked(struct vhdx *v, const struct cm_image_options *options,
+static int find_linked(const struct vhdx *v, const struct cm_image_options *options,
                        const struct vhdx_locator *locator, char *const *paths, unsigned count,
                        struct cm_store **found)
 {
@@ -89,7 +89,7 @@ static int find_linked(struct vhdx *v, const struct cm_image_options *options,
         int error = cm_store_open(paths[i], options, found);
 
         if (error == 0) {
-            error = check_linkage(v, locator, *found);
+            error = vhdx_parent_check(v, locator, *found);
             if (error == 0)
                 return 0;
             cm_store_close(*found);
@@ -117,23 +117,29 @@ static int refuse_missing(const struct vhdx *v, char *const *paths, unsigned cou
         cm_store_path(v->file), paths[0]);
 }
 
-static int open_located(struct vhdx *v, const struct cm_image_options *options,
-                        const struct vhdx_locator *locator)
+int vhdx_parent_find(const struct vhdx *v, const struct vhdx_locator *locator,
+                     const struct cm_image_options *options, struct cm_store **store)
 {
     char *paths[CM_PARENT_PATHS];
     unsigned count = cm_parent_paths(cm_store_path(v->file), locator->relative_path,
                                      locator->absolute_path, paths);
-    struct cm_image_options open = parent_options(options);
-    struct cm_store *found;
-    int error = find_linked(v, &open, locator, paths, count, &found);
+    int error = find_linked(v, options, locator, paths, count, store);
 
     if (error == CM_ENOENT)
         error = refuse_missing(v, paths, count);
-    else if (error == 0)
-        error = open_found(v, &open, found);
     for (unsigned i = 0; i < count; i++)
         free(paths[i]);
     return error;
+}
+
+static int open_located(struct vhdx *v, const struct cm_image_options *options,
+                        const struct vhdx_locator *locator)
+{
+    struct cm_image_options open = parent_options(options);
+    struct cm_store *found;
+    int error = vhdx_parent_find(v, locator, &open, &found);
+
+    return error == 0 ? open_found(v, &open, found) : error;
 }
 
 int vhdx_parent_open(struct vhdx *v, const struct cm_image_options *options)

@@ -19,7 +19,6 @@
  * A rebase takes into the child whatever is not the same in the new parent. That changes nothing as long as the old one is
  * named; when it is durable the name is changed, in one write of a sector.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +26,6 @@
 #include "images/vhdx/vhdx.h"
 #include "lib/core/differencing.h"
 #include "lib/core/error_internal.h"
-#include "lib/core/parent_path.h"
 
 static int failed(const struct vhdx *v, int error)
 {
@@ -256,78 +254,10 @@ static int merge_into(struct merge *m, struct cm_store *store)
     return error == 0 ? finish(m) : error;
 }
 
-/* Before anything is written to it, be it only that its log is replayed. */
-static int check_linked(const struct merge *m, struct cm_store *parent)
-{
-    const char *child = cm_store_path(m->child->file);
-    struct vhdx_header header;
-    int error = vhdx_header_read(parent, &header);
-
-    if (error != 0 || vhdx_parent_is_linked(&m->locator, &header.data_write))
-        return error;
-    return cm_fail(CM_EDAMAGED,
-                   "%s was changed after %s was made upon it: what is in %s does not fit it any "
-                   "more, and is not written into it.",
-                   cm_store_path(parent), child, child);
-}
-
-static int open_one(const struct merge *m, const char *path, struct cm_store **store)
-{
-    struct cm_image_options options = {.struct_size = sizeof(options)};
-    int error = cm_store_open(path, &options, store);
-
-    if (error != 0)
-        return error;
-    error = check_linked(m, *store);
-    if (error == 0)
-        return 0;
-    cm_store_close(*store);
-    *store = NULL;
-    return error;
-}
-
-/* As a child is opened: until one is the parent. If none is, the first that was there at all has said what is wrong. */
-static int open_first(const struct merge *m, char *const *paths, unsigned count,
-                      struct cm_store **store)
-{
-    char reason[512] = "";
-    int told = CM_ENOENT;
-
-    *store = NULL;
-    for (unsigned i = 0; i < count; i++) {
-        int error = open_one(m, paths[i], store);
-
-        if (error == 0)
-            return 0;
-        if (error != CM_ENOENT && told == CM_ENOENT) {
-            told = error;
-            snprintf(reason, sizeof(reason), "%s", cm_last_error());
-        }
-    }
-    if (told != CM_ENOENT)
-        return cm_fail(told, "%s", reason);
-    return cm_fail(CM_ENOENT,
-                   "the parent of %s is missing: %s. Put it there, or name its place with "
-                   "\"coremnt rebase --trust\".",
-                   cm_store_path(m->child->file),
-                   count > 0 ? paths[0] : "it has no name that can be followed");
-}
-
-static int open_parent_store(const struct merge *m, struct cm_store **store)
-{
-    char *paths[CM_PARENT_PATHS];
-    unsigned count = cm_parent_paths(cm_store_path(m->child->file), m->locator.relative_path,
-                                     m->locator.absolute_path, paths);
-    int error = open_first(m, paths, count, store);
-
-    for (unsigned i = 0; i < count; i++)
-        free(paths[i]);
-    return error;
-}
-
 /* `parent` NULL: where the child says. */
 static int merge(struct merge *m, struct cm_store *parent)
 {
+    struct cm_image_options options = {.struct_size = sizeof(options)};
     struct cm_store *found = NULL;
     int error = need_parent(m->child);
 
@@ -335,7 +265,10 @@ static int merge(struct merge *m, struct cm_store *parent)
         error = vhdx_locator_read(m->child->view, &m->child->metadata, &m->locator);
     if (error != 0)
         return error;
-    error = parent != NULL ? check_linked(m, parent) : open_parent_store(m, &found);
+    if (parent != NULL)
+        error = vhdx_parent_check(m->child, &m->locator, parent);
+    else
+        error = vhdx_parent_find(m->child, &m->locator, &options, &found);
     if (error == 0)
         error = merge_into(m, parent != NULL ? parent : found);
     cm_store_close(found);
