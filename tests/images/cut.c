@@ -14,6 +14,8 @@
 #include "tests/unit/check.h"
 #include "verify.h"
 
+#define RESIZES_MAX 40u
+
 /* What of the operations that were not durable is there. */
 enum choice { NOTHING, EVERYTHING, SOME };
 
@@ -24,6 +26,7 @@ struct cutter {
     size_t *pending; /* operations that have begun and are not durable */
     size_t pending_count;
     size_t next;      /* operation that has not begun */
+    unsigned resizes; /* events that were tried because of one */
     uint64_t covered; /* what was done before this event is durable */
 };
 
@@ -188,6 +191,13 @@ static int try_event(struct cutter *c, uint64_t cut, int is_thorough)
     return ok;
 }
 
+/* Few events are a resize: of those, some more. */
+static int is_chosen_for_resize(struct cutter *c, uint64_t cut)
+{
+    return model_is_resizing(c->job->model, cut) && c->resizes < RESIZES_MAX &&
+           check_random(&c->job->random) % 3 == 0 && ++c->resizes != 0;
+}
+
 int cut_all(struct cut_job *job, struct cut_result *result)
 {
     struct cutter c = {.job = job, .result = result, .file = job->before};
@@ -198,9 +208,8 @@ int cut_all(struct cut_job *job, struct cut_result *result)
     job->random |= 1;
     c.pending = must(calloc(job->recorder->count + 1, sizeof(*c.pending)));
     for (uint64_t cut = 0; cut <= events && ok; cut++) {
-        /* Few events are a resize, and each counts. */
-        if (!is_thorough && !model_is_resizing(job->model, cut) &&
-            check_random(&job->random) % (events + 1) >= job->files)
+        if (!is_thorough && check_random(&job->random) % (events + 1) >= job->files &&
+            !is_chosen_for_resize(&c, cut))
             continue;
         advance(&c, cut);
         ok = try_event(&c, cut, is_thorough);

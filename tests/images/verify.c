@@ -320,7 +320,7 @@ static int run(struct verifier *v)
         v->total->files >= (v->total->samples + 1) * job->sample_every)
         return save_sample(v);
     if (job->depth > 0 &&
-        check_random(&random) % (model_is_resizing(job->model, v->cut) ? 4 : 24) == 0)
+        check_random(&random) % (model_is_resizing(job->model, v->cut) ? 12 : 24) == 0)
         return cut_again(v, &random);
     return go_on(v, &random);
 }
