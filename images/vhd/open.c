@@ -65,6 +65,22 @@ static int restore_end(struct vhd *vhd)
     return 0;
 }
 
+/* A resize that was cut short has left a copy that says another size: with the next growth that is cut short, which has only
+ * the copy, that size would come back. */
+static int restore_copy(struct vhd *vhd)
+{
+    int error = cm_store_write(vhd->store, vhd->footer.bytes, VHD_FOOTER_SIZE, 0);
+
+    if (error == 0)
+        error = cm_store_flush(vhd->store);
+    if (error != 0)
+        return cm_fail(error, "cannot write the copy of the footer of %s.",
+                       cm_store_path(vhd->store));
+    vhd->found.copy_is_missing = 0;
+    vhd->found.copy_is_different = 0;
+    return 0;
+}
+
 /* Entries behind those of the disk's blocks: a resize that was cut short leaves them, and some programs look at them. */
 static int look_behind(struct vhd *vhd)
 {
@@ -93,7 +109,11 @@ int vhd_prepare_writer(struct vhd *vhd)
 {
     int error = look_behind(vhd);
 
-    return error == 0 && vhd->found.end_is_missing ? restore_end(vhd) : error;
+    if (error == 0 && vhd->found.end_is_missing)
+        return restore_end(vhd);
+    return error == 0 && (vhd->found.copy_is_missing || vhd->found.copy_is_different)
+               ? restore_copy(vhd)
+               : error;
 }
 
 /* From a footer on; for all but fixed images. */
