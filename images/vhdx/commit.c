@@ -249,8 +249,8 @@ static int write_dirty(struct vhdx *v)
 
     if (v->pages.dirty_count == 0 || error != 0)
         return error;
-    if (!vhdx_log_has_room(v, VHDX_DIRTY_MAX) ||
-        v->pages.logged_count + VHDX_DIRTY_MAX > VHDX_LOGGED_MAX)
+    if (!vhdx_log_has_room(v, v->pages.dirty_count) ||
+        v->pages.logged_count + v->pages.dirty_count > VHDX_LOGGED_MAX)
         error = empty_log(v);
     return error == 0 ? log_dirty(v) : error;
 }

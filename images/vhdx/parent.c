@@ -229,8 +229,8 @@ static char *absolute_path(const char *full)
     return path;
 }
 
-/* Both names, so that the two may be moved together, or the child alone. The absolute one is by definition one of Windows: where
- * paths have no drives it is written only if there is no other. */
+/* Both names, so that the two may be moved together, or the child alone. The absolute one is by definition one of Windows; it
+ * is written also where paths have no drives, because libvhdi knows no other. */
 int vhdx_parent_locate(const char *child, const struct vhdx *parent, struct vhdx_locator *locator)
 {
     char child_full[PATH_SIZE], parent_full[PATH_SIZE];
@@ -243,10 +243,10 @@ int vhdx_parent_locate(const char *child, const struct vhdx *parent, struct vhdx
         return error;
     locator->linkage = parent->header.data_write;
     locator->relative_path = cm_parent_relative(child_full, parent_full);
-    if (locator->relative_path == NULL || parent_full[1] == ':')
-        locator->absolute_path = absolute_path(parent_full);
-    if (locator->relative_path != NULL || locator->absolute_path != NULL)
+    locator->absolute_path = absolute_path(parent_full);
+    if (locator->absolute_path != NULL)
         return 0;
+    vhdx_locator_free(locator);
     return cm_fail(CM_ENOMEM, "no memory for the names of a parent.");
 }
 

@@ -211,6 +211,8 @@ STEP(step_image_fat16);
 STEP(step_image_fat32);
 STEP(step_image_ntfs);
 STEP(step_image_exfat);
+STEP(step_vhdx);
+STEP(step_vhd);
 STEP(step_no_mount_manager);
 STEP(step_volume_name);
 STEP(step_folder);

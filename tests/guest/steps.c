@@ -42,6 +42,8 @@ const struct step steps[] = {
     {"image-fat32", step_image_fat32, 120, FILES},
     {"image-ntfs", step_image_ntfs, 120, FILES},
     {"image-exfat", step_image_exfat, 120, FILES},
+    {"vhdx", step_vhdx, 300, FILES},
+    {"vhd", step_vhd, 300, FILES},
     {"no-mount-manager", step_no_mount_manager, 120, DISK},
     {"volume-name", step_volume_name, 120, DISK | NEEDS_MANAGER},
     {"folder", step_folder, 120, FILES | NEEDS_MANAGER},
