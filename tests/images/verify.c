@@ -11,6 +11,7 @@
 #include "workload.h"
 
 #define AFTER_WRITES 4u
+#define SAMPLE_MAX (UINT64_C(1) << 30) /* bytes of a disk; other programs read all of it */
 
 struct verifier {
     const struct cut_job *job;
@@ -316,7 +317,7 @@ static int run(struct verifier *v)
 
     if (!check_file(v, "checked as the cut left it") || !look(v, "opened read-only after the cut"))
         return 0;
-    if (job->sample_every != 0 && v->size <= SPARSE_MAX &&
+    if (job->sample_every != 0 && v->size <= SAMPLE_MAX &&
         v->total->files >= (v->total->samples + 1) * job->sample_every)
         return save_sample(v);
     if (job->depth > 0 &&
