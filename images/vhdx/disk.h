@@ -163,6 +163,8 @@ struct vhdx {
 /* The page at a byte of the file. 0, VHDX_AGAIN, or an error. Valid until the lock is let go. */
 int vhdx_page_get(struct vhdx *v, uint64_t at, struct vhdx_page **page);
 void vhdx_page_dirty(struct vhdx *v, struct vhdx_page *page);
+/* Before a page is changed for the first time: its place in the file, which may be a hole, gets its space. CM_ENOSPC. */
+int vhdx_page_reserve(struct vhdx *v, const struct vhdx_page *page);
 /* Pages that are not dirty are forgotten: the range is used for something else. Waits for those that are being read. */
 void vhdx_pages_forget(struct vhdx *v, uint64_t at, uint64_t size);
 void vhdx_pages_free(struct vhdx *v);

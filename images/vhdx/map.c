@@ -107,6 +107,8 @@ int vhdx_map_set(struct vhdx *v, uint64_t block, enum vhdx_state state, uint64_t
     unsigned char *entry;
     int error = get_entry(v, block_index(v, block), &page, &entry);
 
+    if (error == 0)
+        error = vhdx_page_reserve(v, page);
     if (error != 0)
         return error;
     cm_put_le64(entry, at | (uint64_t)state);
@@ -184,7 +186,7 @@ int vhdx_map_sectors(struct vhdx *v, uint64_t sector, uint32_t count, int *is_he
     return 0;
 }
 
-/* All pages are fetched before the first is changed. */
+/* All pages are fetched, and have their space, before the first is changed. */
 static int fetch_bits(struct vhdx *v, uint64_t sector, uint64_t count)
 {
     uint64_t end = sector + count;
@@ -192,8 +194,11 @@ static int fetch_bits(struct vhdx *v, uint64_t sector, uint64_t count)
     uint32_t bit;
     int error = 0;
 
-    for (; sector < end && error == 0; sector += VHDX_SECTOR * 8 - bit)
+    for (; sector < end && error == 0; sector += VHDX_SECTOR * 8 - bit) {
         error = get_bits(v, sector, &page, &bit);
+        if (error == 0)
+            error = vhdx_page_reserve(v, page);
+    }
     return error;
 }
 
@@ -241,7 +246,9 @@ int vhdx_map_make_bitmap(struct vhdx *v, uint64_t block)
         return error;
     if ((cm_get_le64(entry) & VHDX_STATE_MASK) == VHDX_PRESENT)
         return clear_bits(v, block);
-    error = vhdx_space_take(v, VHDX_BITMAP_BLOCK, &at);
+    error = vhdx_page_reserve(v, page);
+    if (error == 0)
+        error = vhdx_space_take(v, VHDX_BITMAP_BLOCK, &at);
     if (error != 0)
         return error;
     cm_put_le64(entry, at | VHDX_PRESENT);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "images/vhdx/disk.h"
+#include "lib/core/zeros.h"
 
 #include <coremnt/error.h>
 
@@ -126,6 +127,16 @@ int vhdx_page_get(struct vhdx *v, uint64_t at, struct vhdx_page **page)
     found->was_used = 1;
     *page = found;
     return 0;
+}
+
+/* When the storage is full it is too late to find that what the log holds has no room. A page that holds something has its
+ * space; and one that is on its way to the file must not be touched there by anybody else. */
+int vhdx_page_reserve(struct vhdx *v, const struct vhdx_page *page)
+{
+    if (page->is_dirty || page->is_being_logged || page->logged != NULL ||
+        !cm_is_zeros(page->bytes, VHDX_SECTOR))
+        return 0;
+    return cm_store_reserve(v->file, page->at, VHDX_SECTOR);
 }
 
 /* There is room: vhdx_change_begin() has seen to it. */

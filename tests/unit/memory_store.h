@@ -39,10 +39,11 @@ struct memory_store_page {
 
 struct memory_store {
     /* What the test may set. */
-    const char *path;  /* for sentences, and to find parents; NULL: "memory.img" */
-    int read_only;     /* of stores that are made from now on */
-    int cannot_punch;  /* CM_ENOTSUP */
-    uint64_t size_max; /* bytes; a resize beyond is CM_ENOSPC; 0: none */
+    const char *path;   /* for sentences, and to find parents; NULL: "memory.img" */
+    int read_only;      /* of stores that are made from now on */
+    int cannot_punch;   /* CM_ENOTSUP */
+    uint64_t size_max;  /* bytes; a resize beyond is CM_ENOSPC; 0: none */
+    uint64_t pages_max; /* to take; a write for which more would be is CM_ENOSPC; 0: no bound */
     int fail; /* not 0: this error is returned by changes, once fail_after of them are done */
     uint64_t fail_after;
     /* Called with the lock held, before each call is done. */
@@ -208,6 +209,21 @@ static inline int memory_store_enter(struct memory_store *m, enum memory_store_c
     return 0;
 }
 
+/* Whether the storage has room for what a range does not have yet. */
+static inline int memory_store_fits(struct memory_store *m, uint64_t offset, uint64_t length)
+{
+    uint64_t pages = m->pages_taken;
+
+    for (; m->pages_max != 0 && length > 0;) {
+        uint32_t part = memory_store_part(offset, length);
+
+        pages += memory_store_page_of(m, offset, 0) == NULL;
+        offset += part;
+        length -= part;
+    }
+    return m->pages_max == 0 || pages <= m->pages_max;
+}
+
 static inline int memory_store_read(void *context, void *buffer, uint32_t length, uint64_t offset)
 {
     struct memory_store *m = context;
@@ -231,6 +247,8 @@ static inline int memory_store_write(void *context, const void *buffer, uint32_t
     cm_os_mutex_lock(&m->lock);
     m->writes++;
     error = memory_store_enter(m, MEMORY_STORE_WRITE, buffer, offset, length);
+    if (error == 0 && !memory_store_fits(m, offset, length))
+        error = CM_ENOSPC;
     if (error == 0) {
         m->written += length;
         memory_store_poke(m, buffer, length, offset);
@@ -283,6 +301,25 @@ static inline int memory_store_resize(void *context, uint64_t size)
     return error;
 }
 
+static inline int memory_store_reserve(void *context, uint64_t offset, uint64_t length)
+{
+    struct memory_store *m = context;
+    int error = 0;
+
+    cm_os_mutex_lock(&m->lock);
+    if (!memory_store_fits(m, offset, length))
+        error = CM_ENOSPC;
+    for (; error == 0 && length > 0;) {
+        uint32_t part = memory_store_part(offset, length);
+
+        (void)memory_store_page_of(m, offset, 1);
+        offset += part;
+        length -= part;
+    }
+    cm_os_mutex_unlock(&m->lock);
+    return error;
+}
+
 static inline int memory_store_allocated(void *context, uint64_t *bytes)
 {
     struct memory_store *m = context;
@@ -304,6 +341,7 @@ static const struct cm_store_ops memory_store_ops = {
     .resize = memory_store_resize,
     .allocated = memory_store_allocated,
     .close = memory_store_close,
+    .reserve = memory_store_reserve,
 };
 
 /* A store over the bytes; closing it leaves them. NULL: no memory. One at a time may write. */

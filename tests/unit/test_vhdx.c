@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "images/vhdx/parts.h"
 #include "images/vhdx/vhdx.h"
 #include "tests/unit/check.h"
 #include "tests/unit/memory_store.h"
@@ -203,6 +204,33 @@ static void an_overwrite_takes_one_write(void)
     memory_store_free(&memory);
 }
 
+/* A sector that is marked as here need not be marked again. */
+static void an_overwrite_in_a_child_takes_one_flush(void)
+{
+    struct cm_image_options options = {.struct_size = sizeof(options),
+                                       .flags = CM_OPEN_CREATE,
+                                       .size = 16 * MIB,
+                                       .block_size = MIB};
+    struct memory_store memory = {.path = "child.vhdx"};
+    struct cm_image *image;
+    uint64_t writes, flushes;
+
+    (void)cm_os_file_remove("parent.vhdx"); /* of an earlier run */
+    CHECK_EQ(cm_image_open("parent.vhdx", &options, &image), 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    options.parent = "parent.vhdx";
+    image = open_with(&memory, &options);
+    put(image, 4096, 4096, 1, CM_IMAGE_FUA);
+    writes = memory.writes;
+    flushes = memory.flushes;
+    for (unsigned i = 0; i < 10; i++)
+        put(image, 4096, 4096, 2, CM_IMAGE_FUA);
+    CHECK_EQ(memory.writes - writes, 10);
+    CHECK_EQ(memory.flushes - flushes, 10);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
 /* 300 entries of two sectors or more go round a log of 256. */
 static void the_log_goes_round(void)
 {
@@ -306,6 +334,127 @@ static void a_full_storage_leaves_a_valid_image(void)
     put(image, full * (uint64_t)MIB, MIB, 9, 0);
     CHECK_EQ(cm_image_close(image), 0);
     free(nines);
+    memory_store_free(&memory);
+}
+
+/* The host's disk is full, not the file too long: what has its room goes on. */
+static void a_full_storage_takes_overwrites_flushes_and_trims(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    unsigned char *nines = malloc(MIB);
+    unsigned full = 1;
+    int error = 0;
+
+    fill(nines, MIB, 9);
+    put(image, 0, MIB, 9, CM_IMAGE_FUA);
+    memory.pages_max = memory.pages_taken + 4 * MIB / MEMORY_STORE_PAGE;
+    while (full < 64 && (error = cm_image_write(image, nines, MIB, full * (uint64_t)MIB, 0)) == 0)
+        full++;
+    CHECK_EQ(error, CM_ENOSPC);
+    CHECK_EQ(cm_image_flush(image), 0);
+    CHECK_EQ(cm_image_write(image, nines, MIB, 0, CM_IMAGE_FUA), 0);
+    CHECK_EQ(cm_image_trim(image, 0, MIB), 0);
+    CHECK_EQ(cm_image_flush(image), 0);
+    image = reopen(&memory, image, 0);
+    CHECK(is_all(image, 0, MIB, 0));
+    CHECK(is_all(image, MIB, (full - 1) * MIB, 9));
+    CHECK_EQ(cm_image_close(image), 0);
+    free(nines);
+    memory_store_free(&memory);
+}
+
+/* What lay behind the cut would come into the places of blocks that it has lost. */
+static void a_file_that_was_cut_off_is_only_read(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    unsigned char sector[512] = {1};
+    unsigned char *back = malloc(MIB);
+
+    for (unsigned i = 0; i < 8; i++)
+        put(image, i * (uint64_t)MIB, MIB, 9, 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_set_size(&memory, memory.size - 3 * MIB);
+    image = open_with(&memory,
+                      &(struct cm_image_options){.struct_size = sizeof(struct cm_image_options)});
+    CHECK(is_all(image, 0, MIB, 9));
+    CHECK_EQ(cm_image_write(image, sector, sizeof(sector), 20 * MIB, 0), CM_EDAMAGED);
+    CHECK_EQ(cm_image_write(image, sector, sizeof(sector), 0, 0), CM_EDAMAGED);
+    CHECK_EQ(cm_image_read(image, back, MIB, 7 * MIB), CM_EDAMAGED);
+    CHECK_EQ(cm_image_close(image), 0);
+    free(back);
+    memory_store_free(&memory);
+}
+
+/* -- resizes that fail ------------------------------------------------------------------------- */
+
+/* Each change of the file in turn: then the size is the old one, and so is the content. */
+static void try_resize(uint64_t size, uint64_t changes_before_failing, int *failed)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 64 * MIB, MIB);
+    struct cm_image_info info;
+    int error;
+
+    put(image, 0, MIB, 7, 0);
+    put(image, 40 * MIB, MIB, 7, CM_IMAGE_FUA);
+    memory.fail_after = changes_before_failing;
+    memory.fail = CM_EIO;
+    error = cm_image_resize(image, size);
+    memory.fail = 0;
+    *failed = error != 0;
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    CHECK_EQ(info.size, error == 0 ? size : 64 * MIB);
+    if (error != 0)
+        CHECK(is_all(image, 40 * MIB, MIB, 7));
+    (void)cm_image_close(image); /* a flush that failed once fails */
+    image = open_with(&memory,
+                      &(struct cm_image_options){.struct_size = sizeof(struct cm_image_options)});
+    CHECK(is_all(image, 0, MIB, 7));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
+static void a_resize_that_fails_changes_nothing(void)
+{
+    static const uint64_t sizes[] = {UINT64_C(200) << 30, 100 * MIB, 32 * MIB};
+
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int failed = 1;
+        unsigned n;
+
+        for (n = 0; failed && n < 100; n++)
+            try_resize(sizes[i], n, &failed);
+        CHECK(n > 1 && n < 100);
+    }
+}
+
+/* Entries behind the end of the disk: another program may leave anything there. */
+static void a_larger_disk_does_not_believe_old_entries(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 8 * MIB, MIB);
+    unsigned char entry[8];
+    struct vhdx_header header;
+    struct vhdx_regions regions;
+    struct cm_store *store;
+
+    put(image, 2 * MIB, MIB, 12, 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    store = memory_store_new(&memory);
+    CHECK_EQ(vhdx_header_read(store, &header), 0);
+    CHECK_EQ(vhdx_regions_read(store, &header, &regions), 0);
+    cm_store_close(store);
+    memory_store_peek(&memory, entry, 8, regions.bat.at + 2 * 8);
+    memory_store_poke(&memory, entry, 8, regions.bat.at + 8 * 8); /* block 8 is where block 2 is */
+    image = open_with(&memory,
+                      &(struct cm_image_options){.struct_size = sizeof(struct cm_image_options)});
+    CHECK_EQ(cm_image_resize(image, 16 * MIB), 0);
+    CHECK(is_all(image, 8 * MIB, MIB, 0));
+    put(image, 8 * MIB, MIB, 77, 0);
+    CHECK(is_all(image, 2 * MIB, MIB, 12));
+    CHECK_EQ(cm_image_close(image), 0);
     memory_store_free(&memory);
 }
 
@@ -426,11 +575,16 @@ int main(int argc, char **argv)
         CHECK_TEST(a_partial_trim_is_zeros),
         CHECK_TEST(a_fua_write_into_a_new_block_takes_one_flush),
         CHECK_TEST(an_overwrite_takes_one_write),
+        CHECK_TEST(an_overwrite_in_a_child_takes_one_flush),
         CHECK_TEST(the_log_goes_round),
         CHECK_TEST(it_grows_beyond_its_table),
         CHECK_TEST(what_is_cut_off_is_zeros_when_it_grows_again),
         CHECK_TEST(a_fixed_image_grows_and_shrinks_with_its_file),
         CHECK_TEST(a_full_storage_leaves_a_valid_image),
+        CHECK_TEST(a_full_storage_takes_overwrites_flushes_and_trims),
+        CHECK_TEST(a_file_that_was_cut_off_is_only_read),
+        CHECK_TEST(a_resize_that_fails_changes_nothing),
+        CHECK_TEST(a_larger_disk_does_not_believe_old_entries),
         CHECK_TEST(random_programs_agree_with_a_model),
         CHECK_TEST(many_writers_share_blocks),
     };
