@@ -171,7 +171,7 @@ parents_can_be_changed() {
     make_source
     head -c 4194304 /dev/urandom >base.img
     truncate -s 64M base.img
-    for kind in vhdx; do
+    for kind in vhdx vhd; do
         succeeds convert -q base.img "base.$kind"
         succeeds create "child.$kind" --parent "base.$kind"
         succeeds convert -q "child.$kind" was.img
