@@ -14,7 +14,6 @@ struct report {
     int as_json;
     struct out_json json;
     struct progress progress;
-    uint64_t left; /* errors that were not repaired */
 };
 
 static const char *const severities[] = {"note", "waste", "error"};
@@ -25,8 +24,6 @@ static void report_finding(void *context, enum cm_check_severity severity, int i
     struct report *report = context;
 
     progress_end(&report->progress);
-    if (severity == CM_CHECK_ERROR && !is_repaired)
-        report->left++;
     if (!report->as_json) {
         printf("%s: %s%s.\n", severities[severity], text, is_repaired ? " (repaired)" : "");
         return;
@@ -50,6 +47,7 @@ static void print_json_end(struct report *report, const struct cm_check_result *
 {
     out_json_end(&report->json, ']');
     out_json_number(&report->json, "errors", result->errors);
+    out_json_number(&report->json, "errors_left", result->errors_left);
     out_json_number(&report->json, "wastes", result->wastes);
     out_json_number(&report->json, "repaired", result->repaired);
     out_json_number(&report->json, "blocks", result->blocks);
@@ -57,12 +55,11 @@ static void print_json_end(struct report *report, const struct cm_check_result *
     out_json_end(&report->json, '}');
 }
 
-static void print_summary(const char *name, const struct report *report,
-                          const struct cm_check_result *result)
+static void print_summary(const char *name, const struct cm_check_result *result)
 {
     if (result->errors == 0)
         printf("%s is sound", name);
-    else if (report->left == 0)
+    else if (result->errors_left == 0)
         printf("%s was damaged and is sound now", name);
     else
         printf("%s is damaged: %llu errors", name, (unsigned long long)result->errors);
@@ -98,8 +95,8 @@ static int check(const char *name, uint32_t flags, struct report *report)
     if (error != 0)
         return cli_fail(error);
     if (!report->as_json)
-        print_summary(name, report, &result);
-    return report->left == 0 ? CLI_OK : CLI_DAMAGED;
+        print_summary(name, &result);
+    return result.errors_left == 0 ? CLI_OK : CLI_DAMAGED;
 }
 
 static int run(const struct cli_verb *verb, int argc, char **argv)

@@ -36,6 +36,7 @@ static void tell(struct check *c, enum cm_check_severity severity, int is_repair
     size_t used;
     va_list arguments;
 
+    c->result->errors_left += severity == CM_CHECK_ERROR && !is_repaired;
     if (severity == CM_CHECK_ERROR)
         c->result->errors++;
     else if (severity == CM_CHECK_WASTE)
@@ -140,6 +141,7 @@ static void check_table(struct check *c, const struct vhd *vhd)
     }
     if (bad > TELL_MAX) {
         c->result->errors += bad - TELL_MAX - 1;
+        c->result->errors_left += bad - TELL_MAX - 1;
         tell(c, CM_CHECK_ERROR, 0, "%llu more blocks like these",
              (unsigned long long)(bad - TELL_MAX));
     }

@@ -20,7 +20,8 @@
 
 #define TEXT_MAX 1024u
 #define DEPTH_MAX 32u /* images upon each other */
-#define TOLD_MAX 200u /* findings of one image that get a sentence: a torn table has millions */
+#define TOLD_MAX                                                                                   \
+    200u /* findings of a severity and an image that get a sentence: a torn table has millions */
 
 void vhdx_check_tell(struct vhdx_check *check, enum cm_check_severity severity, int is_repaired,
                      const char *format, ...)
@@ -31,9 +32,10 @@ void vhdx_check_tell(struct vhdx_check *check, enum cm_check_severity severity, 
     va_list arguments;
 
     check->result->errors += severity == CM_CHECK_ERROR;
+    check->result->errors_left += severity == CM_CHECK_ERROR && !is_repaired;
     check->result->wastes += severity == CM_CHECK_WASTE;
     check->result->repaired += is_repaired && severity != CM_CHECK_NOTE;
-    if (options->report == NULL || check->found++ >= TOLD_MAX)
+    if (options->report == NULL || check->told[severity]++ >= TOLD_MAX)
         return;
     if (check->depth > 0)
         used = (size_t)snprintf(text, sizeof(text), "parent %.400s: ", cm_store_path(check->file));
@@ -76,12 +78,15 @@ int vhdx_check_change(struct vhdx_check *check)
 
 static void tell_the_rest(struct vhdx_check *check)
 {
-    uint64_t found = check->found;
+    uint64_t more = 0;
 
-    check->found = 0;
-    if (found > TOLD_MAX)
+    for (unsigned i = 0; i < 3; i++) {
+        more += check->told[i] > TOLD_MAX ? check->told[i] - TOLD_MAX : 0;
+        check->told[i] = 0;
+    }
+    if (more > 0)
         vhdx_check_tell(check, CM_CHECK_NOTE, 0, "there are %llu more findings like these",
-                        (unsigned long long)(found - TOLD_MAX));
+                        (unsigned long long)more);
 }
 
 /* -- headers and log --------------------------------------------------------------------------- */

@@ -17,7 +17,8 @@ struct vhdx_check {
     int repairs;    /* what can be mended is to be */
     int is_changed; /* something was: the headers say so since */
     unsigned depth; /* how many images are upon this one */
-    uint64_t found; /* findings; of very many, only the first are told one by one */
+    uint64_t
+        told[3]; /* findings of each severity; of very many, only the first are told one by one */
 
     struct vhdx_header header;
     struct vhdx_regions regions;

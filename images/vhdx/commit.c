@@ -58,19 +58,29 @@ int vhdx_commit_flush(struct vhdx *v)
     return error;
 }
 
+static int zero(struct vhdx *v, const struct vhdx_extent *extent, enum vhdx_holes *holes)
+{
+    int error = cm_store_punch(v->file, extent->at, extent->size);
+
+    *holes = error == CM_ENOTSUP ? VHDX_HOLES_NO : VHDX_HOLES_YES;
+    return error == CM_ENOTSUP ? cm_store_zero(v->file, extent->at, extent->size) : error;
+}
+
 /* Room that was given up and that nobody uses any more. If the zeros cannot be written it is forgotten. */
 static void zero_room(struct vhdx *v)
 {
     unsigned count = vhdx_space_before_flush(v);
     struct vhdx_extents *zeroed = &v->space.zeroed;
+    enum vhdx_holes holes = v->space.holes;
     int error = 0;
 
     if (count == 0)
         return;
     cm_os_mutex_unlock(&v->lock);
     for (unsigned i = 0; i < count && error == 0; i++)
-        error = cm_store_zero(v->file, zeroed->items[i].at, zeroed->items[i].size);
+        error = zero(v, &zeroed->items[i], &holes);
     cm_os_mutex_lock(&v->lock);
+    v->space.holes = holes;
     if (error != 0)
         zeroed->count = 0;
 }

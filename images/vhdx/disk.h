@@ -99,9 +99,12 @@ struct vhdx_extents {
  *      freed --(its unmapping is in an entry)--> logging --(which is written)--> logged --(is durable)--> limbo
  *            --(nobody uses it any more; it is made zeros)--> zeroed --(is durable)--> ready
  */
+enum vhdx_holes { VHDX_HOLES_UNKNOWN, VHDX_HOLES_YES, VHDX_HOLES_NO };
+
 struct vhdx_space {
     uint64_t end; /* of the file; what lies behind is zeros once the file is longer */
     struct vhdx_extents freed, logging, logged, limbo, zeroed, ready;
+    enum vhdx_holes holes; /* whether the storage makes them */
     uint64_t epoch;
     atomic_uint users[2]; /* I/O to payload that began in an even, an odd epoch */
 };

@@ -19,7 +19,8 @@
 /* -- lists ------------------------------------------------------------------------------------- */
 
 #define GROW_BYTES (16u * VHDX_MIB)
-#define EXTENTS_MAX 4096u /* in a list, so that a look through it stays short */
+#define ZEROS_STORE (64u * VHDX_MIB) /* or a block, if that is more */
+#define EXTENTS_MAX 4096u            /* in a list, so that a look through it stays short */
 
 /* What finds no room in a list is forgotten: it is waste until the image is compacted. */
 static void push(struct vhdx_extents *list, struct vhdx_extent extent)
@@ -154,19 +155,50 @@ static void end_epochs(struct vhdx_space *space)
             space->epoch++;
 }
 
+static uint64_t total(const struct vhdx_extents *list)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < list->count; i++)
+        sum += list->items[i].size;
+    return sum;
+}
+
+/* What may be made zeros before this flush. A hole costs nothing. Where zeros have to be written, which a trim of a large
+ * file must not wait for, there is only a store of them, and more when that is used up. Which it is the first one shows. */
+static uint64_t zeros_wanted(const struct vhdx *v)
+{
+    uint64_t store = v->metadata.block_size > ZEROS_STORE ? v->metadata.block_size : ZEROS_STORE;
+    uint64_t there = total(&v->space.ready) + total(&v->space.zeroed);
+
+    if (v->space.holes == VHDX_HOLES_YES)
+        return UINT64_MAX;
+    if (v->space.holes == VHDX_HOLES_UNKNOWN)
+        return VHDX_MIB;
+    return there < store ? store - there : 0;
+}
+
 unsigned vhdx_space_before_flush(struct vhdx *v)
 {
     struct vhdx_extents *limbo = &v->space.limbo;
+    uint64_t wanted = limbo->count > 0 ? zeros_wanted(v) : 0;
     unsigned kept = 0;
 
-    if (limbo->count == 0)
-        return 0;
-    end_epochs(&v->space);
+    if (limbo->count > 0)
+        end_epochs(&v->space);
     for (unsigned i = 0; i < limbo->count; i++) {
-        if (limbo->items[i].epoch + 2 <= v->space.epoch)
-            push(&v->space.zeroed, limbo->items[i]);
-        else
-            limbo->items[kept++] = limbo->items[i];
+        struct vhdx_extent extent = limbo->items[i];
+        uint64_t size = extent.size < wanted ? extent.size : wanted;
+
+        if (extent.epoch + 2 > v->space.epoch)
+            size = 0;
+        if (size > 0)
+            push(&v->space.zeroed, (struct vhdx_extent){extent.at, size, 0});
+        wanted -= size;
+        extent.at += size;
+        extent.size -= size;
+        if (extent.size > 0)
+            limbo->items[kept++] = extent;
     }
     limbo->count = kept;
     return v->space.zeroed.count;

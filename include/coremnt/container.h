@@ -47,6 +47,7 @@ struct cm_check_options {
 
 struct cm_check_result {
     uint64_t errors;
+    uint64_t errors_left; /* of those, not repaired: 0 says that the image is sound now */
     uint64_t wastes;
     uint64_t repaired;    /* of both */
     uint64_t blocks;      /* of the disk */

@@ -157,16 +157,10 @@ static uint32_t os_flags(const struct cm_image_options *options)
     return flags;
 }
 
-/* A new file that is to take all of its space at once has no holes: on Windows it must not become sparse for that. */
-static int takes_all(const struct cm_image_options *options)
-{
-    uint32_t both = CM_OPEN_CREATE | CM_OPEN_FIXED;
-
-    return (options->flags & both) == both;
-}
-
-/* All that lies around an open file. Where the file system has no sparse files the container takes the space that it
- * says it takes, which is no error. */
+/*
+ * All that lies around an open file. On Windows it does not become sparse: Hyper-V and diskpart refuse containers that are
+ * (0xC03A001A, "must be uncompressed and unencrypted and must not be sparse"). One that is already stays so.
+ */
 static int wrap(struct cm_os_file *os, const char *path, const struct cm_image_options *options,
                 struct cm_store **store)
 {
@@ -179,10 +173,6 @@ static int wrap(struct cm_os_file *os, const char *path, const struct cm_image_o
     if (file == NULL)
         return cm_fail(CM_ENOMEM, "no memory to open %s.", path);
     file->os = os;
-    if (error == 0 && !read_only && !takes_all(options)) {
-        error = cm_os_file_set_sparse(os);
-        error = error == CM_ENOTSUP ? 0 : error;
-    }
     if (error == 0)
         error = cm_aligned_new(&below, &shape, &file->aligned);
     if (error == 0)
@@ -301,15 +291,15 @@ int cm_store_punch(struct cm_store *store, uint64_t offset, uint64_t length)
 
 int cm_store_resize(struct cm_store *store, uint64_t size)
 {
+    uint64_t before = store->size;
     int error;
 
     if (store->read_only)
         return CM_EROFS;
-    if (size < store->size)
+    if (size < before)
         store->size = size;
     error = store->ops.resize(store->context, size);
-    if (error == 0)
-        store->size = size;
+    store->size = error == 0 ? size : before;
     return error;
 }
 

@@ -132,6 +132,32 @@ static void trimmed_blocks_are_zeros_and_their_room_is_used_again(void)
     memory_store_free(&memory);
 }
 
+/* Where zeros have to be written, a trim must not write as much as it trims. */
+static void trims_write_few_zeros_where_there_are_no_holes(void)
+{
+    struct memory_store memory;
+    struct cm_image *image = make(&memory, 1024u * MIB, MIB);
+    uint64_t written;
+
+    memory.cannot_punch = 1;
+    for (unsigned i = 0; i < 512; i++)
+        put(image, i * (uint64_t)MIB, MIB, 5, 0);
+    CHECK_EQ(cm_image_flush(image), 0);
+    written = memory.written;
+    CHECK_EQ(cm_image_trim(image, 0, 500u * MIB), 0);
+    for (unsigned i = 0; i < 8; i++)
+        CHECK_EQ(cm_image_flush(image), 0);
+    CHECK(memory.written - written < 80u * MIB);
+    for (unsigned i = 0; i < 300; i++) {
+        put(image, (700 + i) * (uint64_t)MIB, 512, 6, i % 8 == 0 ? CM_IMAGE_FUA : 0);
+        CHECK(is_all(image, (700 + i) * (uint64_t)MIB + 512, MIB - 512, 0));
+    }
+    CHECK(is_all(image, 0, 8 * MIB, 0));
+    CHECK(memory.size < 560u * MIB);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&memory);
+}
+
 static void room_of_earlier_sessions_is_used_again(void)
 {
     struct memory_store memory;
@@ -571,6 +597,7 @@ int main(int argc, char **argv)
         CHECK_TEST(what_is_written_is_there_after_a_reopen),
         CHECK_TEST(opening_alone_changes_nothing),
         CHECK_TEST(trimmed_blocks_are_zeros_and_their_room_is_used_again),
+        CHECK_TEST(trims_write_few_zeros_where_there_are_no_holes),
         CHECK_TEST(room_of_earlier_sessions_is_used_again),
         CHECK_TEST(a_partial_trim_is_zeros),
         CHECK_TEST(a_fua_write_into_a_new_block_takes_one_flush),

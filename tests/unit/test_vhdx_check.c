@@ -255,6 +255,26 @@ static void very_many_findings_are_cut_short(void)
     memory_store_free(&m);
 }
 
+/* An error behind hundreds of wastes is told, and counts as left. */
+static void wastes_do_not_hide_an_error(void)
+{
+    struct memory_store m = {0};
+    struct said said;
+
+    make(&m, NULL);
+    for (unsigned i = 1100; i < 1400; i++) /* behind the end of the disk */
+        set_entry(&m, i, VHDX_PRESENT);
+    CHECK_EQ(look(&m, 0, &said), 0);
+    CHECK_EQ(said.result.wastes, 300);
+    CHECK_EQ(said.result.errors_left, 0);
+    set_entry(&m, 1000, UINT64_C(1) << 40 | VHDX_PRESENT); /* behind the end of the file */
+    CHECK_EQ(look(&m, 0, &said), 0);
+    CHECK_EQ(said.result.errors, 1);
+    CHECK_EQ(said.result.errors_left, 1);
+    CHECK_EQ(said.count[CM_CHECK_ERROR], 1);
+    memory_store_free(&m);
+}
+
 /* -- room -------------------------------------------------------------------------------------- */
 
 static void room_that_nobody_has_is_told_and_the_end_cut(void)
@@ -682,6 +702,7 @@ static const struct check_test tests[] = {
     CHECK_TEST(blocks_that_keep_their_place_are_no_waste),
     CHECK_TEST(a_block_that_is_cut_off_is_told),
     CHECK_TEST(very_many_findings_are_cut_short),
+    CHECK_TEST(wastes_do_not_hide_an_error),
     CHECK_TEST(room_that_nobody_has_is_told_and_the_end_cut),
     CHECK_TEST(the_end_stays_when_something_is_damaged),
     CHECK_TEST(the_room_of_a_fixed_image_is_kept),
