@@ -175,7 +175,7 @@ static void close_image(void *context)
     struct vhd *vhd = context;
     struct cm_store *store = vhd->store;
 
-    if (vhd->has_moved && vhd->commits_begun != 0 && vhd->commit_failed != vhd->commits_begun)
+    if (vhd->has_moved)
         (void)vhd_space_cut(vhd);
     if (vhd->store_is_lent)
         store = NULL;

@@ -181,13 +181,24 @@ uint64_t vhd_used_end(const struct vhd *vhd)
     return (end + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 }
 
+/* Whether the file's table is the one in memory. After a merge that was given up it may be another one: what was dropped in
+ * memory is still named there. */
+static int is_all_committed(const struct vhd *vhd)
+{
+    for (uint32_t unit = 0; unit <= (vhd->header.needed - 1) / VHD_UNIT_ENTRIES; unit++)
+        if (vhd->dirty[unit])
+            return 0;
+    return vhd->flush_error == 0 && vhd->fresh_count == 0 && vhd->dirty_bitmaps == 0 &&
+           vhd->freed_clean.count == 0 && vhd->freed_stale.count == 0 && !vhd->has_changed_end;
+}
+
 /* The footer is there, durably, before the file is cut behind it. */
 int vhd_space_cut(struct vhd *vhd)
 {
     uint64_t size = vhd_used_end(vhd) + VHD_FOOTER_SIZE;
     int error;
 
-    if (vhd->bad != 0 || vhd->flush_error != 0 || vhd->must_not_cut ||
+    if (vhd->bad != 0 || vhd->must_not_cut || !is_all_committed(vhd) ||
         size + VHD_FOOTER_SIZE > cm_store_size(vhd->store))
         return 0;
     error = cm_store_write(vhd->store, vhd->footer.bytes, VHD_FOOTER_SIZE, size - VHD_FOOTER_SIZE);

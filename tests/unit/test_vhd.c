@@ -93,6 +93,11 @@ static struct cm_check_result check_image(uint32_t flags)
     return result;
 }
 
+static void is_sound(void)
+{
+    CHECK_EQ(check_image(0).errors, 0);
+}
+
 static void is_fine(void)
 {
     struct cm_check_result result = check_image(0);
@@ -330,6 +335,26 @@ static void no_space_leaves_a_valid_image(void)
     CHECK_EQ(error, CM_ENOSPC);
     CHECK_EQ(cm_image_write(image, data, sizeof(data), 0, CM_IMAGE_FUA), 0);
     CHECK_EQ(cm_image_close(image), 0);
+    is_fine();
+}
+
+/* As a merge that is given up leaves it: the table in the file names blocks that are dropped in memory only. */
+static void a_discarded_image_is_not_cut_by_what_it_did_not_commit(void)
+{
+    struct cm_image *image = create(0, 8 * MIB, 4096);
+
+    for (unsigned i = 0; i < 1400; i++)
+        fill(image, i * 4 * KIB, 4096, 1);
+    CHECK_EQ(cm_image_flush(image), 0);
+    CHECK_EQ(cm_image_trim(image, 1200 * 4 * KIB, 200 * 4 * KIB), 0);
+    cm_image_discard(image);
+    is_sound();
+    image = reopen();
+    CHECK(range_is(image, 1199 * 4 * KIB, 4096, 1));
+    CHECK(range_is(image, 1399 * 4 * KIB, 4096, 0));
+    CHECK_EQ(cm_image_trim(image, 1200 * 4 * KIB, 200 * 4 * KIB), 0);
+    CHECK_EQ(cm_image_close(image), 0);
+    CHECK(disk.size < 1201 * 8 * KIB + 16 * KIB); /* now it is */
     is_fine();
 }
 
@@ -696,6 +721,7 @@ int main(int argc, char **argv)
         CHECK_TEST(a_new_block_costs_one_flush),
         CHECK_TEST(a_failed_flush_is_not_forgotten),
         CHECK_TEST(no_space_leaves_a_valid_image),
+        CHECK_TEST(a_discarded_image_is_not_cut_by_what_it_did_not_commit),
         CHECK_TEST(both_kinds_grow_and_shrink),
         CHECK_TEST(compacting_may_be_cut_anywhere),
         CHECK_TEST(a_resize_may_be_cut_anywhere),
