@@ -221,37 +221,34 @@ static int check_bitmaps(struct check *c, struct vhd *vhd)
 
 static int check_one(struct check *c);
 
-/* The parent's own structures, by the path under which it was found. */
-static int check_parent_file(struct check *c, const char *path)
+/* What the system refused ends the check; all else that is said of a parent is a finding. */
+static int is_finding(int error)
+{
+    return error == CM_ENOENT || error == CM_EDAMAGED || error == CM_EFORMAT || error == CM_ENOTSUP;
+}
+
+/* The parent's own structures; it finds its own parent in turn. */
+static int check_parents(struct check *c, const struct vhd *vhd)
 {
     struct cm_image_options options = {.struct_size = sizeof(options), .flags = CM_OPEN_READ_ONLY};
     struct check parent = *c;
-    int error = cm_store_open(path, &options, &parent.store);
-
-    if (error != 0)
-        return error;
-    parent.below = path;
-    parent.depth++;
-    error = check_one(&parent);
-    cm_store_close(parent.store);
-    return error;
-}
-
-static int check_parents(struct check *c, struct vhd *vhd)
-{
-    struct cm_image_options options = {.struct_size = sizeof(options), .flags = CM_OPEN_READ_ONLY};
-    struct cm_image_info info = {0};
+    int error;
 
     if (vhd->header.bad_locators != 0)
         tell(c, CM_CHECK_ERROR, 0, "%u names of the parent lie outside the file",
              vhd->header.bad_locators);
-    if (vhd_parent_open(vhd, &options, c->depth, &vhd->parent) != 0) {
+    error = vhd_parent_find(vhd, &options, c->depth, &parent.store);
+    if (is_finding(error)) {
         tell(c, CM_CHECK_ERROR, 0, "%s", cm_last_error());
         return 0;
     }
-    if (cm_image_get_info(vhd->parent, &info) != 0 || info.path == NULL)
-        return 0;
-    return check_parent_file(c, info.path);
+    if (error != 0)
+        return error;
+    parent.below = cm_store_path(parent.store);
+    parent.depth++;
+    error = check_one(&parent);
+    cm_store_close(parent.store);
+    return error;
 }
 
 /* -- all of it --------------------------------------------------------------------------------- */

@@ -162,17 +162,9 @@ static int make_differencing(struct cm_store *store, const struct cm_image_optio
     struct vhd_header header = {0};
     struct vhd_locator_bytes names;
     struct vhd_footer parent;
-    struct cm_image_place place;
-    int error = cm_image_place(options->parent, &place);
+    int error =
+        vhd_parent_fill(&header, cm_store_path(store), options->parent, PAGE, &names, &parent);
 
-    if (error != 0)
-        return error;
-    if (place.container != &cm_vhd_container || place.path == NULL)
-        return cm_fail(CM_EINVAL,
-                       "%s cannot be the parent of %s: that of a VHD is a VHD. If it is one, say "
-                       "\"vhd:%s\".",
-                       options->parent, cm_store_path(store), options->parent);
-    error = vhd_parent_fill(&header, cm_store_path(store), place.path, PAGE, &names, &parent);
     if (error != 0)
         return error;
     if (options->size != 0 && options->size != parent.size)

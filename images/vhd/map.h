@@ -209,7 +209,11 @@ int vhd_rebase(struct cm_store *store, const char *parent, uint32_t flags, cm_pr
 int vhd_open_map(struct cm_store *store, struct vhd **vhd);
 void vhd_close_map(struct vhd *vhd);
 
-/* parent.c: the image that has what this one does not, read-only. */
+/* parent.c: the file of the parent, judged by its identity and its disk's size; opened as `options` say. `depth`: images
+ * upon the child. */
+int vhd_parent_find(const struct vhd *child, const struct cm_image_options *options, unsigned depth,
+                    struct cm_store **parent);
+/* The image that has what this one does not, read-only, with its own parents. */
 int vhd_parent_open(const struct vhd *child, const struct cm_image_options *options, unsigned depth,
                     struct cm_image **parent);
 int vhd_parent_fill(struct vhd_header *header, const char *child, const char *parent, uint64_t at,

@@ -15,11 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "images/vhdx/disk.h"
 #include "images/vhdx/found_log.h"
-#include "lib/core/parent_path.h"
 
 #define TEXT_MAX 1024u
-#define DEPTH_MAX 32u /* images upon each other */
 #define TOLD_MAX                                                                                   \
     200u /* findings of a severity and an image that get a sentence: a torn table has millions */
 
@@ -224,52 +223,18 @@ static int check_parent_image(struct vhdx_check *check, struct cm_store *parent)
     return error;
 }
 
-static int check_linkage(struct vhdx_check *check, const struct vhdx_locator *locator,
-                         struct cm_store *parent)
+/* That there is no parent, or none that fits, is a finding; what the system has refused is not. */
+static int found_by_searching(struct vhdx_check *check, int error)
 {
-    struct vhdx_header header;
-    int error = vhdx_header_read(parent, &header);
+    int is_finding = error == CM_ENOENT || error == CM_EFORMAT || error == CM_ENOTSUP;
 
-    if (error == CM_EFORMAT) {
-        vhdx_check_tell(check, CM_CHECK_ERROR, 0, "its parent %s is no VHDX image",
-                        cm_store_path(parent));
-        return 0;
-    }
-    if (error == 0 && !vhdx_guid_equal(&header.data_write, &locator->linkage) &&
-        (vhdx_guid_is_zero(&locator->linkage2) ||
-         !vhdx_guid_equal(&header.data_write, &locator->linkage2)))
-        vhdx_check_tell(check, CM_CHECK_ERROR, 0,
-                        "its parent %s was changed after the image was made upon it: put the "
-                        "parent back as it was, or use coremnt rebase if you know that it fits",
-                        cm_store_path(parent));
-    return check_parent_image(check, parent);
-}
-
-/* The first of its paths where a file is. */
-static int open_parent(struct vhdx_check *check, const struct vhdx_locator *locator,
-                       struct cm_store **parent)
-{
-    struct cm_image_options options = {.struct_size = sizeof(options), .flags = CM_OPEN_READ_ONLY};
-    char *paths[CM_PARENT_PATHS];
-    unsigned count = cm_parent_paths(cm_store_path(check->file), locator->relative_path,
-                                     locator->absolute_path, paths);
-    int error = CM_ENOENT;
-
-    *parent = NULL;
-    for (unsigned i = 0; i < count && error == CM_ENOENT; i++)
-        error = cm_store_open(paths[i], &options, parent);
-    if (error == CM_ENOENT)
-        vhdx_check_tell(check, CM_CHECK_ERROR, 0,
-                        "its parent is missing%s%s: put it there, or name its place with coremnt "
-                        "rebase",
-                        count > 0 ? ": " : "", count > 0 ? paths[0] : "");
-    for (unsigned i = 0; i < count; i++)
-        free(paths[i]);
-    return error;
+    error = found_by_reading(check, is_finding ? CM_EDAMAGED : error);
+    return error == CM_EDAMAGED ? 0 : error;
 }
 
 static int check_parent(struct vhdx_check *check)
 {
+    struct cm_image_options options = {.struct_size = sizeof(options), .flags = CM_OPEN_READ_ONLY};
     struct vhdx_locator locator;
     struct cm_store *parent;
     int error;
@@ -279,19 +244,20 @@ static int check_parent(struct vhdx_check *check)
     error = vhdx_locator_read(check->view, &check->metadata, &locator);
     if (error != 0)
         return found_by_reading(check, error);
-    if (check->depth + 1 >= DEPTH_MAX) {
+    if (check->depth >= VHDX_DEPTH_MAX) {
         vhdx_check_tell(check, CM_CHECK_ERROR, 0,
-                        "its parents go round in a circle, or there are more than %u", DEPTH_MAX);
+                        "its parents go round in a circle, or there are more than %u",
+                        VHDX_DEPTH_MAX);
         vhdx_locator_free(&locator);
         return 0;
     }
-    error = open_parent(check, &locator, &parent);
-    if (error == 0) {
-        error = check_linkage(check, &locator, parent);
-        cm_store_close(parent);
-    }
+    error = vhdx_parent_find(cm_store_path(check->file), &locator, &options, &parent);
     vhdx_locator_free(&locator);
-    return error == CM_ENOENT ? 0 : error;
+    if (error != 0)
+        return found_by_searching(check, error);
+    error = check_parent_image(check, parent);
+    cm_store_close(parent);
+    return error;
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */

@@ -272,11 +272,11 @@ int vhdx_resize(void *context, uint64_t size);
 int vhdx_parent_open(struct vhdx *v, const struct cm_image_options *options);
 /* For CM_OPEN_ALONE: zeros in the parent's place. */
 int vhdx_parent_stand_in(struct vhdx *v);
-/* The file of the parent that the locator means, opened as `options` say and not read but for its header; and whether a
- * file is that one. They set the sentence. */
-int vhdx_parent_find(const struct vhdx *v, const struct vhdx_locator *locator,
+/* The file of the parent that the locator of `child`, a path, means, opened as `options` say and not read but for its
+ * header; and whether a file is that. Set the sentence. */
+int vhdx_parent_find(const char *child, const struct vhdx_locator *locator,
                      const struct cm_image_options *options, struct cm_store **store);
-int vhdx_parent_check(const struct vhdx *v, const struct vhdx_locator *locator,
+int vhdx_parent_check(const char *child, const struct vhdx_locator *locator,
                       struct cm_store *parent);
 /* An image by its path, to be a parent: read-only. *vhdx is what is behind *image. */
 int vhdx_open_path(const char *path, const struct cm_image_options *options, unsigned depth,

@@ -6,13 +6,13 @@
  * chain that goes on too long, as one that leads back to itself does, is refused. It is the right one if it has not
  * been written to since: then its header has the identifier that the child's locator names.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "images/vhdx/disk.h"
 #include "images/vhdx/vhdx.h"
 #include "lib/core/error_internal.h"
+#include "lib/core/parent_find.h"
 #include "lib/core/parent_path.h"
 
 #define PATH_SIZE 4096u /* bytes */
@@ -34,10 +34,8 @@ static struct cm_image_options parent_options(const struct cm_image_options *opt
     return open;
 }
 
-/* An image of the right name is not the parent if it was written to since, or never was: the next name may be right. Told
- * by the header alone: were its own parents opened first, a few files could lead through more chains than there is
- * time for. */
-int vhdx_parent_check(const struct vhdx *v, const struct vhdx_locator *locator,
+/* An image of the right name is not the parent if it was written to since, or never was. */
+int vhdx_parent_check(const char *child, const struct vhdx_locator *locator,
                       struct cm_store *parent)
 {
     struct vhdx_header header;
@@ -49,7 +47,29 @@ int vhdx_parent_check(const struct vhdx *v, const struct vhdx_locator *locator,
         CM_EDAMAGED,
         "%s was changed after %s was made upon it: what is in %s does not fit it any "
         "more. Use the parent as it was, or \"coremnt rebase\" if you know that it fits.",
-        cm_store_path(parent), cm_store_path(v->file), cm_store_path(v->file));
+        cm_store_path(parent), child, child);
+}
+
+struct wanted {
+    const char *child;
+    const struct vhdx_locator *locator;
+};
+
+static int judge(void *context, struct cm_store *file)
+{
+    const struct wanted *wanted = context;
+
+    return vhdx_parent_check(wanted->child, wanted->locator, file);
+}
+
+int vhdx_parent_find(const char *child, const struct vhdx_locator *locator,
+                     const struct cm_image_options *options, struct cm_store **store)
+{
+    struct wanted wanted = {child, locator};
+    struct cm_parent_search search = {child, locator->relative_path, locator->absolute_path, judge,
+                                      &wanted};
+
+    return cm_parent_find(&search, options, store);
 }
 
 static int check_parent(struct vhdx *v, const struct vhdx *parent)
@@ -76,68 +96,12 @@ static int open_found(struct vhdx *v, const struct cm_image_options *options,
     return error != 0 ? error : check_parent(v, parent);
 }
 
-/* The first that is there and is linked. *found stays NULL if there is none; then the first that was there at all has
- * said what is wrong. */
-static int find_linked(const struct vhdx *v, const struct cm_image_options *options,
-                       const struct vhdx_locator *locator, char *const *paths, unsigned count,
-                       struct cm_store **found)
-{
-    char reason[512] = "";
-    int told = CM_ENOENT;
-
-    for (unsigned i = 0; i < count; i++) {
-        int error = cm_store_open(paths[i], options, found);
-
-        if (error == 0) {
-            error = vhdx_parent_check(v, locator, *found);
-            if (error == 0)
-                return 0;
-            cm_store_close(*found);
-        }
-        if (error != CM_ENOENT && told == CM_ENOENT) {
-            told = error;
-            snprintf(reason, sizeof(reason), "%s", cm_last_error());
-        }
-    }
-    *found = NULL;
-    return told == CM_ENOENT ? CM_ENOENT : cm_fail(told, "%s", reason);
-}
-
-static int refuse_missing(const struct vhdx *v, char *const *paths, unsigned count)
-{
-    if (count == 0)
-        return cm_fail(
-            CM_ENOENT,
-            "%s does not say what its parent is. Name it with \"coremnt rebase --trust\".",
-            cm_store_path(v->file));
-    return cm_fail(
-        CM_ENOENT,
-        "the parent of %s is missing: %s. Put it there, or name its place with \"coremnt "
-        "rebase --trust\".",
-        cm_store_path(v->file), paths[0]);
-}
-
-int vhdx_parent_find(const struct vhdx *v, const struct vhdx_locator *locator,
-                     const struct cm_image_options *options, struct cm_store **store)
-{
-    char *paths[CM_PARENT_PATHS];
-    unsigned count = cm_parent_paths(cm_store_path(v->file), locator->relative_path,
-                                     locator->absolute_path, paths);
-    int error = find_linked(v, options, locator, paths, count, store);
-
-    if (error == CM_ENOENT)
-        error = refuse_missing(v, paths, count);
-    for (unsigned i = 0; i < count; i++)
-        free(paths[i]);
-    return error;
-}
-
 static int open_located(struct vhdx *v, const struct cm_image_options *options,
                         const struct vhdx_locator *locator)
 {
     struct cm_image_options open = parent_options(options);
     struct cm_store *found;
-    int error = vhdx_parent_find(v, locator, &open, &found);
+    int error = vhdx_parent_find(cm_store_path(v->file), locator, &open, &found);
 
     return error == 0 ? open_found(v, &open, found) : error;
 }

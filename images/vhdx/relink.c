@@ -266,9 +266,9 @@ static int merge(struct merge *m, struct cm_store *parent)
     if (error != 0)
         return error;
     if (parent != NULL)
-        error = vhdx_parent_check(m->child, &m->locator, parent);
+        error = vhdx_parent_check(cm_store_path(m->child->file), &m->locator, parent);
     else
-        error = vhdx_parent_find(m->child, &m->locator, &options, &found);
+        error = vhdx_parent_find(cm_store_path(m->child->file), &m->locator, &options, &found);
     if (error == 0)
         error = merge_into(m, parent != NULL ? parent : found);
     cm_store_close(found);

@@ -114,8 +114,8 @@ CM_API int cm_image_commit(const char *spec, cm_progress *progress, void *contex
  * Give a differencing image another parent; its content stays what it is. A power cut in between leaves the old one or
  * the new one.
  *
- * @param parent  A path of an image of the same kind; NULL: none, the image takes all that it had from its parents into
- *                itself.
+ * @param parent  A path of an image of the same kind, "KIND:" in front of it or not; NULL: none, the image takes all
+ *                that it had from its parents into itself.
  * @param flags   CM_REBASE_TRUST; not with NULL.
  * @param progress NULL: none.
  * @return 0; CM_EINVAL: it has no parent, the new one does not fit, or is that image or one upon it; CM_ENOENT; CM_EBUSY;

@@ -385,6 +385,8 @@ int cm_image_rebase(const char *spec, const char *parent, uint32_t flags, cm_pro
                                   "had from its parents.");
     error = open_container(spec, &place, &store);
     if (error == 0 && parent != NULL)
+        error = cm_image_parent_path(place.container, parent, &parent);
+    if (error == 0 && parent != NULL)
         error = refuse_circle(&place, parent, &store);
     if (error == 0)
         error = place.container->rebase(store, parent, flags, progress, context);

@@ -72,7 +72,13 @@ struct cm_image_place {
 /* Sets the sentence. @return 0, CM_EFORMAT, CM_EINVAL. Any thread. */
 int cm_image_place(const char *spec, struct cm_image_place *place);
 
-/* As cm_image_open(), with CM_OPEN_STILL allowed. */
+/* The path in what a caller names as a parent: the kind that may be in front of it is that of the child's container, and
+ * without one it is taken for that, whatever its name ends with; the format sees that. *path is within `parent`. Sets the
+ * sentence. @return 0, CM_EFORMAT, CM_EINVAL. Any thread. */
+int cm_image_parent_path(const struct cm_container *container, const char *parent,
+                         const char **path);
+
+/* As cm_image_open(), with CM_OPEN_STILL and CM_OPEN_ALONE allowed. */
 int cm_image_open_inner(const char *spec, const struct cm_image_options *options,
                         struct cm_image **image);
 

@@ -171,6 +171,23 @@ int cm_image_place(const char *spec, struct cm_image_place *place)
     return 0;
 }
 
+int cm_image_parent_path(const struct cm_container *container, const char *parent,
+                         const char **path)
+{
+    struct named named;
+    int error = find_kind(parent, &named);
+
+    if (error != 0)
+        return error;
+    if (named.rest != parent && named.inner->container != container)
+        return cm_fail(CM_EINVAL,
+                       "%s cannot be the parent: an image and its parent are of the same kind. "
+                       "Convert it first with \"coremnt convert\".",
+                       parent);
+    *path = named.rest;
+    return 0;
+}
+
 /* -- options ----------------------------------------------------------------------------------- */
 
 #define ALL_OPEN_FLAGS                                                                             \
@@ -252,7 +269,11 @@ static int read_options(const struct cm_image_options *given, const struct named
     error = check_flags(options->flags, known_flags);
     if (error == 0)
         error = check_sectors(options);
-    return error != 0 ? error : check_making(options, named);
+    if (error == 0)
+        error = check_making(options, named);
+    if (error == 0 && options->parent != NULL)
+        error = cm_image_parent_path(named->inner->container, options->parent, &options->parent);
+    return error;
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -334,7 +355,7 @@ int cm_image_open(const char *spec, const struct cm_image_options *given, struct
 int cm_image_open_inner(const char *spec, const struct cm_image_options *given,
                         struct cm_image **image)
 {
-    return open_known(spec, given, ALL_OPEN_FLAGS | CM_OPEN_STILL, image);
+    return open_known(spec, given, ALL_OPEN_FLAGS | CM_OPEN_STILL | CM_OPEN_ALONE, image);
 }
 
 /* -- full specifications ----------------------------------------------------------------------- */

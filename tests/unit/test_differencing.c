@@ -222,6 +222,7 @@ static void an_image_of_the_right_name_that_is_not_the_parent_is_passed_by(void)
 {
     uint64_t random = check_seed();
     unsigned char *content, *other;
+    struct cm_check_result checked;
 
     (void)make_folder("away"); /* it may be there from an earlier run */
     make_scribbled("base.vhdx", NULL, &random);
@@ -230,6 +231,8 @@ static void an_image_of_the_right_name_that_is_not_the_parent_is_passed_by(void)
     chain_copy_file("base.vhdx", "away/base.vhdx");
     make_scribbled("base.vhdx", NULL, &random);
     other = chain_read_all("base.vhdx", DISK);
+    CHECK_EQ(cm_image_check("away/child.vhdx", NULL, &checked), 0);
+    CHECK_EQ(checked.errors, 0);
     CHECK_EQ(commit("away/child.vhdx"), 0);
     CHECK(chain_has("away/base.vhdx", content, DISK));
     CHECK(chain_has("base.vhdx", other, DISK));
@@ -363,6 +366,34 @@ static void a_parent_that_was_moved_is_named_anew(void)
         CHECK(chain_has(named("child", f), content, DISK));
         CHECK(chain_is_sound(named("child", f)));
         free(content);
+    }
+}
+
+static void a_parent_may_be_named_with_its_kind(void)
+{
+    static const char *const others[] = {"vhd", "vhdx"};
+
+    for (unsigned f = 0; f < FORMATS; f++) {
+        struct cm_image_options options = {.struct_size = sizeof(options), .flags = CM_OPEN_CREATE};
+        struct cm_image *image;
+        char parent[48];
+
+        (void)cm_os_file_remove("base.img.x");
+        chain_close(chain_make(named("base", f), NULL, DISK, 2 * MIB));
+        CHECK_EQ(cm_os_file_rename_new(named("base", f), "base.img.x"), 0);
+        snprintf(parent, sizeof(parent), "%s:base.img.x", formats[f]);
+        chain_close(chain_make(named("child", f), parent, 0, 2 * MIB));
+        CHECK_EQ(cm_image_rebase(named("child", f), parent, 0, NULL, NULL), 0);
+        CHECK_EQ(cm_image_rebase(named("child", f), "base.img.x", CM_REBASE_TRUST, NULL, NULL), 0);
+        chain_close(chain_open(named("child", f), 0));
+
+        snprintf(parent, sizeof(parent), "%s:base.img.x", others[f]);
+        CHECK_EQ(cm_image_rebase(named("child", f), parent, 0, NULL, NULL), CM_EINVAL);
+        CHECK(strstr(cm_last_error(), "of the same kind") != NULL);
+        (void)cm_os_file_remove(named("child", f));
+        options.parent = parent;
+        CHECK_EQ(cm_image_open(named("child", f), &options, &image), CM_EINVAL);
+        (void)cm_os_file_remove("base.img.x");
     }
 }
 
@@ -643,6 +674,7 @@ int main(int argc, char **argv)
         CHECK_TEST(the_content_stays_without_a_parent),
         CHECK_TEST(what_is_not_here_is_zeros_without_a_parent),
         CHECK_TEST(a_parent_that_was_moved_is_named_anew),
+        CHECK_TEST(a_parent_may_be_named_with_its_kind),
         CHECK_TEST(a_smaller_parent_is_zeros_beyond_its_end),
         CHECK_TEST(what_is_the_same_is_not_copied),
         CHECK_TEST(circles_are_refused),

@@ -7,6 +7,7 @@
 #include "images/vhd/vhd.h"
 #include "lib/core/bytes.h"
 #include "lib/core/os.h"
+#include "lib/core/utf16.h"
 #include "tests/unit/check.h"
 #include "tests/unit/filled.h"
 
@@ -45,7 +46,7 @@ static void make_two(void)
     fill(parent, 0, 65536, 1);
     fill(parent, BLOCK, 65536, 2);
     CHECK_EQ(cm_image_close(parent), 0);
-    CHECK_EQ(cm_image_close(try_open("child.vhd", CM_OPEN_CREATE, "vhd:parent.vhd", 0)), 0);
+    CHECK_EQ(cm_image_close(try_open("child.vhd", CM_OPEN_CREATE, "parent.vhd", 0)), 0);
 }
 
 static uint64_t check_errors(const char *path)
@@ -180,7 +181,7 @@ static void a_chain_is_read_through(void)
     struct cm_image *image;
 
     make_two();
-    strcpy(below, "vhd:child.vhd");
+    strcpy(below, "child.vhd");
     for (unsigned i = 0; i < 31; i++) {
         snprintf(name, sizeof(name), "chain%u.vhd", i);
         forget(name);
@@ -191,13 +192,29 @@ static void a_chain_is_read_through(void)
             CHECK(range_is(image, 3 * BLOCK, 512, 1));
             CHECK_EQ(cm_image_close(image), 0);
         }
-        snprintf(below, sizeof(below), "vhd:%s", name);
+        strcpy(below, name);
     }
     CHECK(strstr(cm_last_error(), "its own parent") != NULL);
     for (unsigned i = 0; i < 31; i++) {
         snprintf(name, sizeof(name), "chain%u.vhd", i);
         forget(name);
     }
+}
+
+/* In the bytes of child.vhd: its relative locator says wrong_.vhd, which is as long as what was there. */
+static void name_relatively_wrong(void)
+{
+    static const char name[] = ".\\wrong_.vhd";
+    struct cm_image_options how = {.struct_size = sizeof(how)};
+    unsigned char entry[VHD_LOCATOR_SIZE], path[2 * sizeof(name)];
+    size_t units = cm_utf8_to_utf16(name, path, sizeof(name), CM_UTF16_LITTLE);
+    struct cm_store *store;
+
+    CHECK_EQ(cm_store_open("child.vhd", &how, &store), 0);
+    CHECK_EQ(cm_store_read(store, entry, sizeof(entry), VHD_FOOTER_SIZE + VHD_HEADER_LOCATORS), 0);
+    CHECK_EQ(cm_get_be32(entry + 8), 2 * units);
+    CHECK_EQ(cm_store_write(store, path, (uint32_t)(2 * units), cm_get_be64(entry + 16)), 0);
+    cm_store_close(store);
 }
 
 static void a_missing_parent_is_named(void)
@@ -218,6 +235,65 @@ static void a_replaced_parent_is_refused(void)
     CHECK(strstr(cm_last_error(), "identity") != NULL);
 }
 
+/* Under the relative name lies a file that is no VHD, or another one; the right one is where the absolute name says. */
+static void a_file_of_the_right_name_that_is_another_is_passed_by(void)
+{
+    struct cm_image_options make = {.struct_size = sizeof(make), .flags = CM_OPEN_CREATE};
+    struct cm_image *child;
+    struct cm_store *garbage;
+
+    make_two();
+    name_relatively_wrong();
+    for (unsigned turn = 0; turn < 2; turn++) {
+        forget("wrong_.vhd");
+        if (turn == 0) {
+            CHECK_EQ(cm_store_open("wrong_.vhd", &make, &garbage), 0);
+            CHECK_EQ(cm_store_resize(garbage, MIB), 0);
+            cm_store_close(garbage);
+        } else {
+            CHECK_EQ(cm_image_close(try_open("wrong_.vhd", CM_OPEN_CREATE, NULL, 0)), 0);
+        }
+        child = try_open("child.vhd", 0, NULL, 0);
+        CHECK(range_is(child, 0, 65536, 1));
+        CHECK_EQ(cm_image_close(child), 0);
+        CHECK_EQ(check_errors("child.vhd"), 0);
+    }
+    forget("parent.vhd");
+    try_open("child.vhd", 0, NULL, CM_EDAMAGED);
+    CHECK(strstr(cm_last_error(), "wrong_.vhd is not the parent") != NULL);
+    CHECK_EQ(check_errors("child.vhd"), 1);
+    forget("wrong_.vhd");
+}
+
+/* Each level has several names for its parent: were they all followed before the base is missed, 31 levels would take longer
+ * than the sun has. */
+static void a_base_that_is_missing_is_missed_at_once(void)
+{
+    char name[32], below[48] = "chain0.vhd";
+    uint64_t start;
+
+    forget(below);
+    CHECK_EQ(cm_image_close(try_open(below, CM_OPEN_CREATE, NULL, 0)), 0);
+    for (unsigned i = 1; i < 31; i++) {
+        snprintf(name, sizeof(name), "chain%u.vhd", i);
+        forget(name);
+        CHECK_EQ(cm_image_close(try_open(name, CM_OPEN_CREATE, below, 0)), 0);
+        strcpy(below, name);
+    }
+    forget("chain0.vhd");
+    start = cm_os_now_ns();
+    try_open("chain30.vhd", CM_OPEN_READ_ONLY, NULL, CM_ENOENT);
+    CHECK(strstr(cm_last_error(), "the parent of ") != NULL);
+    CHECK(strstr(cm_last_error(), "chain1.vhd is missing: ") != NULL);
+    CHECK(strstr(cm_last_error(), "chain0.vhd. Put") != NULL);
+    CHECK_EQ(check_errors("chain30.vhd"), 1);
+    CHECK(cm_os_now_ns() - start < UINT64_C(5000000000));
+    for (unsigned i = 1; i < 31; i++) {
+        snprintf(name, sizeof(name), "chain%u.vhd", i);
+        forget(name);
+    }
+}
+
 static void a_parent_of_another_size_is_refused(void)
 {
     struct cm_image *parent;
@@ -232,10 +308,17 @@ static void a_parent_of_another_size_is_refused(void)
 
 static void a_parent_that_is_no_vhd_is_refused(void)
 {
-    make_two();
+    struct cm_image_options make = {.struct_size = sizeof(make), .flags = CM_OPEN_CREATE};
+    struct cm_store *other;
+
+    forget("other.vhd");
     forget("child2.vhd");
-    try_open("child2.vhd", CM_OPEN_CREATE, "raw:parent.vhd", CM_EINVAL);
-    try_open("child2.vhd", CM_OPEN_CREATE, "vhd:nowhere.vhd", CM_ENOENT);
+    CHECK_EQ(cm_store_open("other.vhd", &make, &other), 0);
+    CHECK_EQ(cm_store_resize(other, MIB), 0);
+    cm_store_close(other);
+    try_open("child2.vhd", CM_OPEN_CREATE, "other.vhd", CM_EFORMAT);
+    forget("other.vhd");
+    try_open("child2.vhd", CM_OPEN_CREATE, "other.vhd", CM_ENOENT);
     CHECK(cm_os_file_remove("child2.vhd") != 0); /* nothing is left over */
 }
 
@@ -379,6 +462,8 @@ int main(int argc, char **argv)
         CHECK_TEST(a_chain_is_read_through),
         CHECK_TEST(a_missing_parent_is_named),
         CHECK_TEST(a_replaced_parent_is_refused),
+        CHECK_TEST(a_file_of_the_right_name_that_is_another_is_passed_by),
+        CHECK_TEST(a_base_that_is_missing_is_missed_at_once),
         CHECK_TEST(a_parent_of_another_size_is_refused),
         CHECK_TEST(a_parent_that_is_no_vhd_is_refused),
         CHECK_TEST(a_parent_in_use_is_not_written),

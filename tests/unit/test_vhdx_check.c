@@ -516,7 +516,7 @@ static void a_parent_is_looked_for_and_checked(void)
     put_locator(&m, &linkage, path);
     CHECK_EQ(look(&m, 0, &said), 0);
     CHECK_EQ(said.result.errors, 1);
-    CHECK(strstr(said.text, "its parent is missing") != NULL);
+    CHECK(strstr(said.text, "the parent of child.vhdx is missing") != NULL);
 
     make_parent(&linkage);
     put_locator(&m, &linkage, path);
@@ -526,7 +526,7 @@ static void a_parent_is_looked_for_and_checked(void)
     put_locator(&m, &other, path);
     CHECK_EQ(look(&m, 0, &said), 0);
     CHECK_EQ(said.result.errors, 1);
-    CHECK(strstr(said.text, "was changed after the image was made") != NULL);
+    CHECK(strstr(said.text, "was changed after child.vhdx was made") != NULL);
 
     put_locator(&m, &linkage, path);
     file = fopen(PARENT, "r+b");
