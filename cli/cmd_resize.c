@@ -117,6 +117,25 @@ static int refuse_loss(const char *name, struct cm_image *image, uint64_t size, 
     return 0;
 }
 
+static int refuse_size(const char *name, uint64_t size, const struct cm_image_info *info)
+{
+    struct cm_image_place place;
+
+    if (size % info->sector_size != 0)
+        return cm_fail(CM_EINVAL, "%s cannot have %llu bytes: they are not whole sectors of %u.",
+                       name, (unsigned long long)size, (unsigned)info->sector_size);
+    if (!info->can_resize)
+        return cm_fail(CM_ENOTSUP, "%s cannot be given another size%s.", name,
+                       info->layout == CM_LAYOUT_CHANGES ? ": it has that of its parent" : "");
+    if (cm_image_place(name, &place) == 0 && place.container != NULL &&
+        size > place.container->size_max)
+        return cm_fail(CM_EINVAL,
+                       "%s cannot have %llu bytes: a disk of the kind %s has at most %llu GiB.",
+                       name, (unsigned long long)size, place.kind,
+                       (unsigned long long)(place.container->size_max >> 30));
+    return 0;
+}
+
 static int resize_open(const char *name, struct cm_image *image, uint64_t size, int may_shrink,
                        uint64_t *before)
 {
@@ -128,12 +147,8 @@ static int resize_open(const char *name, struct cm_image *image, uint64_t size, 
     *before = info.size;
     if (size == info.size)
         return 0;
-    if (size % info.sector_size != 0)
-        return cm_fail(CM_EINVAL, "%llu bytes are not whole sectors of %u bytes.",
-                       (unsigned long long)size, (unsigned)info.sector_size);
-    if (!info.can_resize)
-        return cm_fail(CM_ENOTSUP, "%s cannot be given another size.", name);
-    if (size < info.size && !may_shrink)
+    error = refuse_size(name, size, &info);
+    if (error == 0 && size < info.size && !may_shrink)
         error = refuse_loss(name, image, size, info.size);
     if (error != 0)
         return error;
@@ -145,13 +160,30 @@ static int resize_open(const char *name, struct cm_image *image, uint64_t size, 
                          cm_error_name(error));
 }
 
-static int resize_image(const char *name, uint64_t size, int may_shrink)
+/* A raw file that is no disk yet, being empty or no whole sectors, grows when it is opened with a size. */
+static int open_to_resize(const char *name, uint64_t size, struct cm_image **image, int *has_grown)
 {
     struct cm_image_options open = {.struct_size = sizeof(open)};
+    struct cm_image_place place;
+    int error = cm_image_open(name, &open, image);
+
+    *has_grown = 0;
+    if (error != CM_EINVAL || cm_image_place(name, &place) != 0 || place.container != NULL ||
+        place.path == NULL)
+        return error;
+    open.size = size;
+    error = cm_image_open(name, &open, image);
+    *has_grown = error == 0;
+    return error;
+}
+
+static int resize_image(const char *name, uint64_t size, int may_shrink)
+{
     struct cm_image *image;
     uint64_t before = 0;
+    int has_grown;
     int closed;
-    int error = cm_image_open(name, &open, &image);
+    int error = open_to_resize(name, size, &image, &has_grown);
 
     if (error != 0)
         return cli_fail(error);
@@ -163,7 +195,7 @@ static int resize_image(const char *name, uint64_t size, int may_shrink)
     closed = cm_image_close(image);
     if (closed != 0)
         return cli_fail(closed);
-    print_done(name, before, size, 0);
+    print_done(name, has_grown ? 0 : before, size, 0);
     return CLI_OK;
 }
 

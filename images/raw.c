@@ -169,8 +169,8 @@ static int set_sparse(struct cm_os_file *file)
     return error == CM_ENOTSUP ? 0 : error;
 }
 
-/* The size of the disk in a file that was there before; a smaller one is grown to the size wanted.
- */
+/* The size of the disk in a file that was there before; a smaller one is grown to the size wanted. A file that ends within
+ * a sector can be read, as though zeros followed; who wants to write says first how long the file is to be. */
 static int fit(struct cm_os_file *file, const char *path, const struct cm_image_options *options,
                uint64_t *size)
 {
@@ -193,7 +193,8 @@ static int fit(struct cm_os_file *file, const char *path, const struct cm_image_
     }
     if (*size == 0)
         return cm_fail(CM_EINVAL,
-                       "%s is empty. Mount it with --size, the size that the disk is to have.",
+                       "%s is empty. Give it the size that the disk is to have: with \"coremnt "
+                       "resize\", or with --size when it is mounted.",
                        path);
     if (*size % sector_size == 0)
         return 0;
@@ -201,10 +202,14 @@ static int fit(struct cm_os_file *file, const char *path, const struct cm_image_
         return cm_fail(CM_EINVAL,
                        "%s has %llu bytes, not whole sectors of %u. Open it with sectors of %u.",
                        path, (unsigned long long)*size, sector_size, CM_SECTOR_SIZE_SMALL);
-    return cm_fail(
-        CM_EINVAL,
-        "%s has %llu bytes, not whole sectors of %u. Mount it with a larger --size to grow it.",
-        path, (unsigned long long)*size, sector_size);
+    if ((options->flags & CM_OPEN_READ_ONLY) != 0) { /* beyond the end of a file, zeros are read */
+        *size += sector_size - *size % sector_size;
+        return 0;
+    }
+    return cm_fail(CM_EINVAL,
+                   "%s has %llu bytes, not whole sectors of %u. Make it longer with \"coremnt "
+                   "resize\", or with --size when it is mounted.",
+                   path, (unsigned long long)*size, sector_size);
 }
 
 /* How its file is opened, besides for reading or writing. */
@@ -238,7 +243,7 @@ static int open_existing(const char *path, const struct cm_image_options *option
  * @return `error`, whose sentence stays. */
 static int take_back(struct cm_os_file *file, const char *path, int error)
 {
-    char reason[512];
+    char reason[1024];
     int remove_error;
 
     snprintf(reason, sizeof(reason), "%s", cm_last_error());

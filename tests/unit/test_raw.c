@@ -253,7 +253,11 @@ static void whole_sectors_are_asked_for(void)
     make_file(0);
     refused(0, 0, 0, CM_EINVAL, "empty");
     make_file(1000);
-    refused(0, 0, 0, CM_EINVAL, "sectors of 512. Mount it with a larger --size");
+    refused(0, 0, 0, CM_EINVAL, "sectors of 512. Make it longer");
+    image = open_with(CM_OPEN_READ_ONLY, 0); /* as though zeros followed */
+    CHECK_EQ(info_of(image).size, 1024);
+    CHECK(range_is(image, 512, 512, 0));
+    close_and_remove(image);
     make_file(4096 + 512);
     refused(0, 0, 4096, CM_EINVAL, "Open it with sectors of 512");
     refused(CM_OPEN_READ_ONLY, 0, 4096, CM_EINVAL, "4608");
