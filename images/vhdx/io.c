@@ -511,8 +511,10 @@ static int find_extent(struct vhdx *v, uint64_t offset, uint64_t length, struct 
         do
             error = find(v, &next);
         while (error == VHDX_AGAIN);
-        if (error != 0 || !same_extent(first, &next))
+        if (error != 0 || !same_extent(first, &next)) {
+            error = 0; /* of the next part: that is said to who asks for it */
             break;
+        }
         *alike += next.length;
     }
     cm_os_mutex_unlock(&v->lock);
