@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * console_linux.c - arguments and output are UTF-8 already; SIGINT and SIGTERM are counted.
+ * console_linux.c - arguments and output are UTF-8 already; SIGINT, SIGTERM and SIGHUP are counted.
  */
 #include <signal.h>
 #include <string.h>
@@ -31,12 +31,14 @@ void console_close(void)
 
 void console_catch_interrupts(void)
 {
-    struct sigaction action;
+    struct sigaction action, before;
 
     memset(&action, 0, sizeof(action));
     action.sa_handler = on_signal;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* not of nohup */
+        sigaction(SIGHUP, &action, NULL);
 }
 
 unsigned console_interrupts(void)
