@@ -43,6 +43,14 @@ static int tell(void *context, uint64_t done, uint64_t all)
     return progress_tell(&report->progress, done, all);
 }
 
+/* What was found until an error ended it is told, but no sums: they would look like those of a sound image. */
+static void print_json_error(struct report *report)
+{
+    out_json_end(&report->json, ']');
+    out_json_string(&report->json, "error", cm_last_error());
+    out_json_end(&report->json, '}');
+}
+
 static void print_json_end(struct report *report, const struct cm_check_result *result)
 {
     out_json_end(&report->json, ']');
@@ -62,7 +70,8 @@ static void print_summary(const char *name, const struct cm_check_result *result
     else if (result->errors_left == 0)
         printf("%s was damaged and is sound now", name);
     else
-        printf("%s is damaged: %llu errors", name, (unsigned long long)result->errors);
+        printf("%s is damaged: %llu error%s", name, (unsigned long long)result->errors,
+               result->errors == 1 ? "" : "s");
     if (result->blocks != 0)
         printf("; %llu of %llu blocks have space in it", (unsigned long long)result->blocks_here,
                (unsigned long long)result->blocks);
@@ -90,7 +99,9 @@ static int check(const char *name, uint32_t flags, struct report *report)
     progress_begin(&report->progress, 0);
     error = cm_image_check(name, &options, &result);
     progress_end(&report->progress);
-    if (report->as_json)
+    if (error != 0 && report->as_json)
+        print_json_error(report);
+    else if (report->as_json)
         print_json_end(report, &result);
     if (error != 0)
         return cli_fail(error);
@@ -135,7 +146,7 @@ const struct cli_verb cmd_check = {
         "damage, "
         "\"waste\"\nis space taken for nothing, or a second copy of something that is gone.\n\n"
         "  --repair  mend what can be mended without guessing at data\n"
-        "  --json    for programs\n\n"
+        "  --json    for programs; \"error\" instead of the numbers: it could not be looked at\n\n"
         "Exit codes: 0 sound, or all errors were repaired; 7 damaged; others: it could not be "
         "looked at.\n",
     .run = run,

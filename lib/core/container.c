@@ -9,13 +9,27 @@
 
 #include "lib/core/error_internal.h"
 #include "lib/core/image_internal.h"
+#include "lib/core/os.h"
 #include "lib/core/store.h"
+
+/* A file that is not there is not one that has nothing to check. */
+static int refuse_missing(const char *path)
+{
+    struct cm_os_file *file;
+    int error = cm_os_file_open(path, CM_OS_READ_ONLY | CM_OS_IMAGE, &file);
+
+    if (error == 0)
+        cm_os_file_close(file);
+    return error;
+}
 
 /* The place of a container; `what` is what its kind must be able to do, for the sentence. */
 static int find_container(const char *spec, const char *what, struct cm_image_place *place)
 {
     int error = cm_image_place(spec, place);
 
+    if (error == 0 && place->container == NULL && place->path != NULL)
+        error = refuse_missing(place->path);
     if (error != 0)
         return error;
     if (place->container == NULL)
