@@ -8,6 +8,8 @@
 #include "cli/cli.h"
 #include "cli/out.h"
 #include "cli/partition.h"
+#include "lib/core/error_internal.h"
+#include "lib/core/image_internal.h"
 
 #include <coremnt/disk.h>
 
@@ -73,11 +75,27 @@ static const char *path_of(const struct cm_image_info *info)
     return info->path != NULL ? info->path : "";
 }
 
+static void print_parents_json(struct out_json *json, struct cm_image *image)
+{
+    struct cm_image_info of_parent;
+
+    out_json_begin(json, "parents", '[');
+    for (struct cm_image *parent = cm_image_parent(image);
+         parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
+         parent = cm_image_parent(parent)) {
+        out_json_begin(json, NULL, '{');
+        out_json_string(json, "path", path_of(&of_parent));
+        out_json_string(json, "format", of_parent.format);
+        out_json_end(json, '}');
+    }
+    out_json_end(json, ']');
+}
+
+/* `table` is NULL for an image without its parents: what partitions there are is not known. */
 static void print_json(const char *name, struct cm_image *image, const struct cm_image_info *info,
                        const struct cm_partition_table *table)
 {
     struct out_json json = {0};
-    struct cm_image_info of_parent;
     const struct mark *mark = find_mark(image, info);
 
     out_json_begin(&json, NULL, '{');
@@ -91,17 +109,12 @@ static void print_json(const char *name, struct cm_image *image, const struct cm
     out_json_bool(&json, "dirty", info->was_dirty);
     if (mark != NULL)
         out_json_string(&json, "looks_like", mark->format);
-    out_json_begin(&json, "parents", '[');
-    for (struct cm_image *parent = cm_image_parent(image);
-         parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
-         parent = cm_image_parent(parent)) {
-        out_json_begin(&json, NULL, '{');
-        out_json_string(&json, "path", path_of(&of_parent));
-        out_json_string(&json, "format", of_parent.format);
-        out_json_end(&json, '}');
+    if (table != NULL) {
+        print_parents_json(&json, image);
+        partition_print_json(&json, table);
+    } else {
+        out_json_string(&json, "parent_error", cm_last_error());
     }
-    out_json_end(&json, ']');
-    partition_print_json(&json, table);
     out_json_end(&json, '}');
 }
 
@@ -125,24 +138,48 @@ static void print_layout(const struct cm_image_info *info)
     printf("\n");
 }
 
-static void print_text(const char *name, struct cm_image *image, const struct cm_image_info *info)
+static void print_parents(struct cm_image *image)
 {
     struct cm_image_info of_parent;
 
+    for (struct cm_image *parent = cm_image_parent(image);
+         parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
+         parent = cm_image_parent(parent))
+        printf("parent:       %s (%s)\n", path_of(&of_parent), of_parent.format);
+}
+
+/* The sentence, on stderr, has the rest. */
+static const char *what_of_parent(int error)
+{
+    switch (error) {
+    case CM_ENOENT:
+        return "it is missing";
+    case CM_EBUSY:
+        return "it is in use";
+    case CM_EDAMAGED:
+        return "it was changed, or is damaged";
+    default:
+        return cm_error_name(error);
+    }
+}
+
+static void print_text(const char *name, struct cm_image *image, const struct cm_image_info *info,
+                       int parent_error)
+{
     printf("image:        %s\n", name);
     printf("format:       %s\n", info->format);
     print_layout(info);
     print_size("size:", info->size);
     print_size("allocated:", info->allocated);
     printf("sector size:  %u bytes\n", (unsigned)info->sector_size);
-    for (struct cm_image *parent = cm_image_parent(image);
-         parent != NULL && cm_image_get_info(parent, &of_parent) == 0;
-         parent = cm_image_parent(parent))
-        printf("parent:       %s (%s)\n", path_of(&of_parent), of_parent.format);
+    if (parent_error == 0)
+        print_parents(image);
+    else
+        printf("parent:       cannot be used: %s\n", what_of_parent(parent_error));
     if (info->was_dirty)
-        printf(
-            "state:        was not closed by its last writer; it is read with what its log holds, "
-            "and\n              made whole when it is next opened for writing\n");
+        printf("state:        was not closed by its last writer; it is%s\n              made whole "
+               "when it is next opened for writing\n",
+               strcmp(info->format, "vhdx") == 0 ? " read with what its log holds, and" : "");
     print_mark(find_mark(image, info), info);
 }
 
@@ -159,11 +196,38 @@ static int describe(const char *name, struct cm_image *image, int as_json)
     if (as_json) {
         print_json(name, image, &info, table);
     } else {
-        print_text(name, image, &info);
+        print_text(name, image, &info, 0);
         error = partition_print_text(table);
     }
     cm_free(table);
     return error;
+}
+
+/*
+ * An image that could not be opened, for `reason`: if it can be without its parents, what it is itself is told, but not
+ * what is on the disk. What could not be remains the verb's result. The sentence stays.
+ */
+static void describe_alone(const char *name, const struct cm_image_options *given, int as_json,
+                           int reason)
+{
+    struct cm_image_options open = *given;
+    struct cm_image *image;
+    struct cm_image_info info;
+    char sentence[1024];
+
+    snprintf(sentence, sizeof(sentence), "%s", cm_last_error());
+    open.flags |= CM_OPEN_ALONE;
+    if (cm_image_open_inner(name, &open, &image) == 0) {
+        int error = cm_image_get_info(image, &info);
+
+        cm_fail(reason, "%s", sentence);
+        if (error == 0 && as_json)
+            print_json(name, image, &info, NULL);
+        else if (error == 0)
+            print_text(name, image, &info, reason);
+        cm_image_discard(image);
+    }
+    cm_fail(reason, "%s", sentence);
 }
 
 static int run(const struct cli_verb *verb, int argc, char **argv)
@@ -197,8 +261,10 @@ static int run(const struct cli_verb *verb, int argc, char **argv)
     if (result != CLI_OK)
         return result;
     result = cm_image_open(arguments[0], &open, &image);
-    if (result != 0)
+    if (result != 0) {
+        describe_alone(arguments[0], &open, json, result);
         return cli_fail(result);
+    }
     result = describe(arguments[0], image, json);
     closed = cm_image_close(image);
     return result != 0 || closed != 0 ? cli_fail(result != 0 ? result : closed) : CLI_OK;
@@ -208,9 +274,12 @@ const struct cli_verb cmd_info = {
     .name = "info",
     .arguments = "IMAGE [OPTIONS]",
     .summary = "tell what an image is: format, sizes, space taken, parents, partitions",
-    .details = "\n  --json               for programs; sizes are in bytes\n"
-               "  --sector-size BYTES  512 or 4096: what an MBR counts in. Of a raw file, which "
-               "does not keep\n"
-               "                       it, 512 if it is not given\n",
+    .details =
+        "\nOf an image whose parent is missing, was changed or is in use, all but parents and "
+        "partitions is\ntold; the exit code says what is wrong.\n\n"
+        "  --json               for programs; sizes are in bytes\n"
+        "  --sector-size BYTES  512 or 4096: what an MBR counts in. Of a raw file, which "
+        "does not keep\n"
+        "                       it, 512 if it is not given\n",
     .run = run,
 };
