@@ -22,9 +22,11 @@ static void print_done(const char *name, const char *spec)
 
     if (cm_image_open(spec, &open, &image) != 0)
         return; /* it was made, and somebody has it already */
-    if (cm_image_get_info(image, &info) == 0)
+    if (cm_image_get_info(image, &info) == 0) {
         printf("%s was made: %s, %s, of which %s are taken.\n", name, info.format,
                out_size(info.size, size), out_size(info.allocated, taken));
+        image_print_hint(name, info.format);
+    }
     (void)cm_image_close(image);
 }
 

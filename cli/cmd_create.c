@@ -27,6 +27,7 @@ static int create(const char *name, const char *spec, const struct cm_image_opti
     if (error != 0 || closed != 0)
         return cli_fail(error != 0 ? error : closed);
     printf("%s was created: %s, %s.\n", name, info.format, out_size(info.size, size));
+    image_print_hint(name, info.format);
     return CLI_OK;
 }
 

@@ -59,6 +59,14 @@ int image_option(const struct cli_verb *verb, int option, struct image_wish *wis
     }
 }
 
+void image_print_hint(const char *name, const char *format)
+{
+    struct cm_image_place place;
+
+    if (cm_image_place(name, &place) == 0 && strcmp(place.kind, format) != 0)
+        printf("Its name says %s: open it as \"%s:%s\".\n", place.kind, format, name);
+}
+
 int image_spec(const struct cli_verb *verb, const struct image_wish *wish, const char *name,
                char **spec)
 {

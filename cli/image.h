@@ -34,6 +34,9 @@ struct image_wish {
 /* One of these options, from getopt's optarg. @return 0 or CLI_USAGE, having said why. */
 int image_option(const struct cli_verb *verb, int option, struct image_wish *wish);
 
+/* For who made an image whose name does not say its format: how to open it. On stdout. */
+void image_print_hint(const char *name, const char *format);
+
 /* "FORMAT:NAME", or the name as it is. @return 0 or CLI_USAGE; *spec is to be freed. */
 int image_spec(const struct cli_verb *verb, const struct image_wish *wish, const char *name,
                char **spec);
