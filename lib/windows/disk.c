@@ -97,7 +97,7 @@ static int fail_letter(HANDLE control, const char *letter, int error)
 {
     struct cm_list_entry entry;
     struct cm_health health;
-    char reason[512];
+    char reason[1024];
     char dead_letter;
 
     snprintf(reason, sizeof(reason), "%s", cm_last_error());
@@ -170,7 +170,7 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
     struct cm_disk_options options;
     struct cm_mount_point point;
     struct cm_disk *d;
-    char reason[512];
+    char reason[1024];
     int error;
 
     *disk = NULL;
@@ -179,7 +179,7 @@ int cm_disk_mount(struct cm_image *image, const struct cm_disk_options *given,
         error = refuse_volatile(
             image, "the disk cannot be held for another server: what is written to its "
                    "image is in the memory of this one, always (memory:) or until it is "
-                   "flushed (an image upon a parent). Mount it without --hold.");
+                   "flushed (a VHD that grows, an image upon a parent). Mount it without --hold.");
     if (error == 0)
         error = choose_mount_point(&options, &point);
     if (error != 0)
@@ -270,7 +270,7 @@ int cm_disk_attach(struct cm_image *image, const char *which, const struct cm_di
     struct cm_list_entry entry;
     struct cm_image_info info;
     struct cm_disk *d;
-    char reason[512];
+    char reason[1024];
     int error;
 
     *disk = NULL;

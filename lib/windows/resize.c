@@ -111,6 +111,11 @@ static int fail_resize(const struct resize *r, DWORD error)
             "there is no room for the image of %s to grow to %llu bytes. It has the size "
             "that it had.",
             r->name, (unsigned long long)r->size);
+    case ERROR_NOT_SUPPORTED:
+        return cm_fail(CM_ENOTSUP,
+                       "the image of %s cannot have %llu bytes: that is more than its format has, "
+                       "or it keeps the size of its parent.",
+                       r->name, (unsigned long long)r->size);
     case ERROR_WRITE_PROTECT:
         return cm_fail(CM_EROFS, "the image of %s is read-only.", r->name);
     case WAIT_TIMEOUT:
