@@ -76,6 +76,7 @@ created_images_say_what_they_are() {
     succeeds create a.vhdx --size 1T --block-size 1M --sector-size 4096
     field '[.format,.layout,.size,.sector_size,.block_size]' '["vhdx","dynamic",1099511627776,4096,1048576]' info a.vhdx
     succeeds create b.dat --size 8M --format vhdx
+    grep -q 'open it as "vhdx:b.dat"' out || fail "create does not say how to open b.dat: $(cat out)"
     field .format vhdx info vhdx:b.dat
     field '[.format,.looks_like]' '["raw","vhdx"]' info b.dat
     succeeds info b.dat
@@ -128,6 +129,7 @@ copies_are_the_same_and_stay_sparse() {
     succeeds convert fixed.vhd back2.img
     cmp source.img back2.img || fail 'vhdx to vhd to fixed vhd to raw is not the same'
     succeeds convert c.vhdx d.dat --format vhdx --block-size 1M --size 1G
+    grep -q 'open it as "vhdx:d.dat"' out || fail "convert does not say how to open d.dat: $(cat out)"
     field '[.size,.block_size]' '[1073741824,1048576]' info vhdx:d.dat
     succeeds convert vhdx:d.dat long.img
     cmp -n 67108864 source.img long.img || fail 'a longer copy does not begin with the content'
@@ -148,13 +150,17 @@ sizes_go_both_ways() {
     succeeds resize r.img 40M --shrink
     cmp -n 41943040 source.img r.img || fail 'what lies before the new end has changed'
     [ "$(stat -c %s r.img)" -eq 41943040 ] || fail 'the file is not shorter'
-    fails 2 'whole sectors' resize r.img 1000
+    fails 2 'r\.img.*whole sectors' resize r.img 1000
     succeeds resize r.img 40M
     grep -q already out || fail "resize to the same size said: $(cat out)"
 
     succeeds convert -q source.img r.vhdx --block-size 1M
     succeeds resize r.vhdx 1G
     field .size 1073741824 info r.vhdx
+    succeeds create r.vhd --size 8M
+    fails 2 'r\.vhd .*at most 2040 GiB' resize r.vhd 2041G
+    succeeds create rc.vhd --parent r.vhd
+    fails 1 'that of its parent' resize rc.vhd 16M
     succeeds resize r.vhdx 64M
     fails 2 'holds data beyond 40 MiB' resize r.vhdx 40M
     succeeds convert -q r.vhdx r2.img
@@ -163,6 +169,62 @@ sizes_go_both_ways() {
     field .size 41943040 info r.vhdx
     fails 2 'at most|not possible|impossible|larger' resize r.vhdx 65T
     field .size 41943040 info r.vhdx
+}
+
+raw_files_that_are_no_disks_yet() {
+    head -c 1000 /dev/urandom >odd.img
+    : >empty.img
+    field '[.size,.format]' '[1024,"raw"]' info odd.img
+    field '[(map(.length)|add)]' '[1024]' map odd.img
+    succeeds convert odd.img copy.img
+    cmp <(cat odd.img; head -c 24 /dev/zero) copy.img || fail 'the copy of half a sector is not the file and zeros'
+    succeeds convert odd.img long.img --size 4K
+    [ "$(stat -c %s odd.img)" -eq 1000 ] || fail 'reading changed the file'
+    cp odd.img was.img
+    fails 2 'is not cut to 512' resize odd.img 512
+    cmp odd.img was.img || fail 'a resize that was refused changed the file'
+    succeeds resize odd.img 4K
+    grep -q 'odd.img has 4 KiB (4096 bytes) now' out || fail "resize said: $(cat out)"
+    cmp odd.img long.img || fail 'a file that grew is not the same and zeros'
+    fails 2 'empty\.img is empty\. Give it the size' info empty.img
+    fails 2 'empty\.img is empty\. Give it the size' convert empty.img x.img
+    succeeds resize empty.img 8K
+    field .size 8192 info empty.img
+}
+
+# tells EXPRESSION EXPECTED: the JSON of a verb that failed.
+tells() {
+    local value
+    value=$(jq -rc "$1" <out)
+    [ "$value" = "$2" ] || fail "$1 is $value instead of $2: $(cat out)"
+}
+
+children_without_their_parents_say_what_they_are() {
+    local kind=vhdx
+    succeeds create base.$kind --size 64M
+    succeeds create other.$kind --size 64M
+    succeeds create child.$kind --parent base.$kind
+    mv base.$kind away.$kind
+    fails 3 "base\\.$kind" info child.$kind
+    grep -Eq '^layout: +differencing' out || fail "info of a child alone: $(cat out)"
+    grep -Eq '^parent: .*missing' out || fail "info of a child alone: $(cat out)"
+    grep -q partitions out && fail 'info speaks of partitions that it cannot know'
+    fails 3 "base\\.$kind" info --json child.$kind
+    tells '[.format,.layout,.size,has("parents"),has("partitions")]' "[\"$kind\",\"differencing\",67108864,false,false]"
+    tells ".parent_error|test(\"base\\\\.$kind\")" true
+    mv other.$kind base.$kind
+    fails 7 "base\\.$kind" info child.$kind
+    grep -Eq '^parent: .*changed' out || fail "info of a child of another one: $(cat out)"
+    mv away.$kind base.$kind
+    exec 9<>base.$kind
+    flock -x 9
+    fails 4 "base\\.$kind.*open for writing" info child.$kind
+    grep -Eq '^parent: .*in use' out || fail "info of a child whose parent is written to: $(cat out)"
+    exec 9>&-
+    field '[(.parents|length),has("parent_error")]' '[1,false]' info child.$kind
+    : >child.$kind # what is no image itself
+    fails 2 "child\\.$kind" info child.$kind
+    [ ! -s out ] || fail "info of no image said: $(cat out)"
 }
 
 # A child, and a child of that.
@@ -260,6 +322,16 @@ damage_is_found_and_mended() {
     cmp k.vhdx damaged.vhdx || fail 'a check without --repair has changed the file'
 }
 
+# What lies before damage can be read, and the sentence says where it begins.
+damage_is_named_by_its_place() {
+    make_source
+    succeeds convert -q source.img k.vhdx --block-size 1M
+    poke k.vhdx "$(($(bat_of k.vhdx) + 8 * 5))" '\006\000\200\076\000\000\000\000'
+    fails 7 'cannot read k\.vhdx at byte 5242880: ' convert k.vhdx copy.img
+    fails 7 'at byte 5242880 ' map k.vhdx
+    grep -Eq '^ +0 +1048576 +0 +data' out || fail "the map of what is before the damage: $(cat out)"
+}
+
 # -- what does not -----------------------------------------------------------------------------------
 
 files() {
@@ -321,7 +393,14 @@ wrong_files() {
     fails 1 'p\.vhdx.*exists' create p.vhdx --size 8M
     fails 1 'p\.vhdx exists' convert source.img p.vhdx
     fails_somehow 'folder' convert source.img folder
+    fails 3 'missing\.vhdx' check --json missing.vhdx
+    tells '[(.error|test("missing")),has("errors"),has("errors_left")]' '[true,false,false]'
+    fails 3 'missing\.img' check missing.img
+    fails 3 'missing\.img' compact missing.img
+    fails 2 'folder' check folder
     fails 1 'nothing to check' check source.img
+    fails 1 'nothing to check' check --json source.img
+    tells '[(.error|test("nothing to check")),has("errors")]' '[true,false]'
     fails 1 'nothing to compact' compact source.img
     unchanged 'a wrong file'
     cp source.img ro.img
@@ -392,12 +471,15 @@ interrupt() {
 }
 
 killed_copies_leave_nothing_under_the_name() {
+    local signal
     dd if=/dev/zero of=large.img bs=1M count=256 status=none
-    interrupt INT
-    [ "$result" -eq 1 ] || fail "exit code $result after SIGINT: $(cat err)"
-    grep -q 'target.img was not made' err || fail "after SIGINT: $(cat err)"
-    [ ! -e target.img ] || fail 'a half copy has the name'
-    [ ! -e target.img.partial ] || fail 'a half copy is left'
+    for signal in INT TERM HUP; do
+        interrupt "$signal"
+        [ "$result" -eq 1 ] || fail "exit code $result after SIG$signal: $(cat err)"
+        grep -q 'target.img was not made' err || fail "after SIG$signal: $(cat err)"
+        [ ! -e target.img ] || fail 'a half copy has the name'
+        [ ! -e target.img.partial ] || fail 'a half copy is left'
+    done
 
     interrupt KILL
     [ "$result" -eq 137 ] || fail "exit code $result after SIGKILL"
@@ -410,7 +492,8 @@ killed_copies_leave_nothing_under_the_name() {
 }
 
 for topic in created_images_say_what_they_are maps_have_all_of_the_disk copies_are_the_same_and_stay_sparse \
-    sizes_go_both_ways damage_is_found_and_mended parents_can_be_changed \
+    sizes_go_both_ways raw_files_that_are_no_disks_yet damage_is_found_and_mended damage_is_named_by_its_place \
+    children_without_their_parents_say_what_they_are parents_can_be_changed \
     files_become_smaller wrong_command_lines wrong_files a_file_that_somebody_has no_space \
     killed_copies_leave_nothing_under_the_name; do
     printf '%s\n' "$topic"
