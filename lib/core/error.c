@@ -71,6 +71,20 @@ const char *cm_error_name(int error)
     return names[-error];
 }
 
+/*
+ * Names in a sentence come from files that anybody made, and the sentence goes to a terminal, which would obey what is in them:
+ * control characters become '?'. Those of one byte, and those of two that UTF-8 has for 0x80 to 0x9f.
+ */
+static void make_plain(char *sentence)
+{
+    for (unsigned char *c = (unsigned char *)sentence; *c != '\0'; c++) {
+        if (*c < 0x20 || *c == 0x7f)
+            *c = '?';
+        else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+            c[0] = c[1] = '?';
+    }
+}
+
 int cm_fail(int error, const char *format, ...)
 {
     char sentence[SENTENCE_SIZE]; /* the arguments may hold the sentence that this one replaces */
@@ -79,6 +93,7 @@ int cm_fail(int error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
+    make_plain(sentence);
     memcpy(last_error, sentence, strlen(sentence) + 1);
     return error;
 }

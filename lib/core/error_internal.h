@@ -20,7 +20,8 @@
 #define CM_PRINTF(at, first)
 #endif
 
-/* Record a sentence for cm_last_error() and return `error`: `return cm_fail(CM_EINVAL, "...")`. */
+/* Record a sentence for cm_last_error() and return `error`: `return cm_fail(CM_EINVAL, "...")`. Control characters in it,
+ * which a name from a hostile file may have, become '?'. */
 int cm_fail(int error, const char *format, ...) CM_PRINTF(2, 3);
 
 /* An image's error as the status that goes over the wire, and back. One table, both ways. */

@@ -38,8 +38,9 @@ int cm_os_file_remove(const char *path);
 /* Give a closed file another name in the same folder, durably; CM_EEXIST if that name is taken, whoever was quicker. */
 int cm_os_file_rename_new(const char *from, const char *to);
 
-/* A path that does not depend on the current folder, into `size` bytes; the file need not exist.
- * CM_EINVAL: no path, or longer than that; CM_ENOMEM. */
+/* A path that does not depend on the current folder, into `size` bytes; the file need not exist. Where the folder does,
+ * there is no "." and no ".." in it, so that it can be compared part by part. CM_EINVAL: no path, or longer than that;
+ * CM_ENOMEM. */
 int cm_os_full_path(const char *path, char *full, size_t size);
 
 /* What offsets, lengths and the memory of requests must be multiples of, in bytes: a power of two;

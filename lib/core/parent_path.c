@@ -50,11 +50,21 @@ static const char *without_prefix(const char *path)
     return strncmp(path, "\\\\?\\", 4) == 0 && has_drive(path + 4) ? path + 4 : path;
 }
 
+/* Printed, and obeyed by a terminal. No honest file is called so; on Windows none can be. */
+int cm_parent_has_controls(const char *path)
+{
+    for (const unsigned char *c = (const unsigned char *)path; *c != '\0'; c++)
+        if (*c < 0x20 || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
+            return 1;
+    return 0;
+}
+
 /* "file:///x", "\\x", "//x", and "\??\x" are no plain paths. */
 static int is_plain(const char *path)
 {
-    return path[0] != '\0' && !(is_separator(path[0]) && is_separator(path[1])) &&
-           strstr(path, "://") == NULL && strstr(path, "??") == NULL;
+    return !cm_parent_has_controls(path) && path[0] != '\0' &&
+           !(is_separator(path[0]) && is_separator(path[1])) && strstr(path, "://") == NULL &&
+           strstr(path, "??") == NULL;
 }
 
 static int is_absolute(const char *path)
@@ -122,7 +132,7 @@ unsigned cm_parent_paths(const char *child, const char *relative, const char *ab
         absolute = without_prefix(absolute);
     if (absolute != NULL && is_plain(absolute) && is_absolute_here(absolute))
         add(paths, &count, join("", 0, absolute));
-    if (any != NULL && file_name(any)[0] != '\0')
+    if (any != NULL && file_name(any)[0] != '\0' && !cm_parent_has_controls(file_name(any)))
         add(paths, &count, join(child, folder, file_name(any)));
     return count;
 }

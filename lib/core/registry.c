@@ -12,6 +12,7 @@
 #include "lib/core/error_internal.h"
 #include "lib/core/image_internal.h"
 #include "lib/core/os.h"
+#include "lib/core/parent_path.h"
 
 #include <coremnt/image.h>
 
@@ -113,24 +114,30 @@ static int is_listed(const char *list, const char *word, size_t length)
 /*
  * A path without a kind is what its extension says, and never what the file begins with: whoever can write to a raw disk
  * could make it begin like a container whose parent is any file of this machine, and would read that at the next open.
+ * "x.vhdx.", "x.vhdx " and "x.vhdx::$DATA" are names of x.vhdx to Windows: they must not make a raw disk of it.
  */
 static const struct inner *find_by_extension(const char *path)
 {
     const struct inner *raw = NULL;
     const char *extension = NULL;
+    const char *end = path + strlen(path);
 
-    for (const char *c = path; *c != '\0'; c++)
+    while (end > path && (end[-1] == '.' || end[-1] == ' '))
+        end--;
+    for (const char *c = path; c < end; c++)
         if (*c == '.')
             extension = c + 1;
         else if (*c == '/' || *c == '\\')
             extension = NULL;
+    if (extension != NULL && memchr(extension, ':', (size_t)(end - extension)) != NULL)
+        end = strchr(extension, ':');
     for (size_t i = 0; i < KIND_COUNT; i++) {
         const struct cm_container *container = inners[i].container;
 
         if (inners[i].opener == cm_raw_open)
             raw = &inners[i];
-        if (container != NULL && extension != NULL && *extension != '\0' &&
-            is_listed(container->extensions, extension, strlen(extension)))
+        if (container != NULL && extension != NULL && extension < end &&
+            is_listed(container->extensions, extension, (size_t)(end - extension)))
             return &inners[i];
     }
     return raw;
@@ -184,6 +191,11 @@ int cm_image_parent_path(const struct cm_container *container, const char *paren
                        "%s cannot be the parent: an image and its parent are of the same kind. "
                        "Convert it first with \"coremnt convert\".",
                        parent);
+    if (cm_parent_has_controls(named.rest))
+        return cm_fail(CM_EINVAL,
+                       "%s cannot be the parent: there are control characters in its name. Give it "
+                       "another one.",
+                       parent);
     *path = named.rest;
     return 0;
 }
@@ -230,9 +242,9 @@ static int check_making(const struct cm_image_options *options, const struct nam
     if (options->size > container->size_max)
         return cm_fail(CM_EINVAL,
                        "%s cannot have %llu bytes: a disk of the kind %s has at most "
-                       "%llu.",
+                       "%llu GiB.",
                        named->rest, (unsigned long long)options->size, named->inner->name,
-                       (unsigned long long)container->size_max);
+                       (unsigned long long)(container->size_max >> 30));
     return 0;
 }
 

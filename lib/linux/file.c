@@ -41,7 +41,20 @@ static int refuse_read_only(const char *action, const struct cm_os_file *file)
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-int cm_os_full_path(const char *path, char *full, size_t size)
+/* The path of a folder without "." and "..", and without links, which ".." does not go back through. free(); NULL: errno. */
+static char *real_folder(const char *path, size_t length)
+{
+    char *folder = length == 0 ? strdup(".") : strndup(path, length);
+    char *real = folder != NULL ? realpath(folder, NULL) : NULL;
+    int error = errno;
+
+    free(folder);
+    errno = error;
+    return real;
+}
+
+/* In a folder that is not there nothing can be resolved. */
+static int full_path_as_it_is(const char *path, char *full, size_t size)
 {
     size_t used = 0;
 
@@ -53,6 +66,24 @@ int cm_os_full_path(const char *path, char *full, size_t size)
     if (snprintf(full + used, size - used, "%s%s", used > 0 ? "/" : "", path) >= (int)(size - used))
         return cm_fail(CM_EINVAL, "the path of \"%.200s\" is too long.", path);
     return 0;
+}
+
+int cm_os_full_path(const char *path, char *full, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    char *folder = real_folder(path, (size_t)(name - path));
+    int length;
+
+    if (folder == NULL && errno == ENOMEM)
+        return cm_fail(CM_ENOMEM, "no memory for a path.");
+    if (folder == NULL)
+        return full_path_as_it_is(path, full, size);
+    length = snprintf(full, size, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name);
+    free(folder);
+    if (length >= 0 && (size_t)length < size)
+        return 0;
+    return cm_fail(CM_EINVAL, "the path of \"%.200s\" is too long.", path);
 }
 
 static int check_kind(const char *path, const struct stat *status)

@@ -393,6 +393,9 @@ static void a_parent_may_be_named_with_its_kind(void)
         (void)cm_os_file_remove(named("child", f));
         options.parent = parent;
         CHECK_EQ(cm_image_open(named("child", f), &options, &image), CM_EINVAL);
+        options.parent = "a\x1b[2J";
+        CHECK_EQ(cm_image_open(named("child", f), &options, &image), CM_EINVAL);
+        CHECK(strstr(cm_last_error(), "control characters") != NULL);
         (void)cm_os_file_remove("base.img.x");
     }
 }

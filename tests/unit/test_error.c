@@ -39,6 +39,15 @@ static void a_sentence_may_hold_the_one_before(void)
     CHECK_STR(cm_last_error(), "cannot open x: the cable is out.");
 }
 
+/* Escape, the C1 control that begins a command to a terminal, and delete; but not what UTF-8 has beside them. */
+static void a_name_from_a_file_commands_no_terminal(void)
+{
+    cm_fail(CM_ENOENT, "no %s.",
+            "a\x1b[2Jb\n\xc2\x9b"
+            "2J\x7f \xc3\x9b\xc2\xa0\xe2\x82\x82");
+    CHECK_STR(cm_last_error(), "no a?[2Jb???2J? \xc3\x9b\xc2\xa0\xe2\x82\x82.");
+}
+
 static void a_long_sentence_is_cut(void)
 {
     char name[5000];
@@ -102,6 +111,7 @@ int main(int argc, char **argv)
         CHECK_TEST(other_numbers_have_none),
         CHECK_TEST(fail_keeps_the_sentence),
         CHECK_TEST(a_sentence_may_hold_the_one_before),
+        CHECK_TEST(a_name_from_a_file_commands_no_terminal),
         CHECK_TEST(a_long_sentence_is_cut),
         CHECK_TEST(each_thread_has_its_own),
         CHECK_TEST(a_status_comes_back_as_itself),

@@ -454,6 +454,33 @@ static void too_large(void)
     unmake(file, NAME);
 }
 
+static void is_full(const char *path, const char *expected)
+{
+    char full[1024], other[1024];
+
+    CHECK_EQ(cm_os_full_path(path, full, sizeof(full)), 0);
+    CHECK_EQ(cm_os_full_path(expected, other, sizeof(other)), 0);
+    CHECK_STR(full, other);
+    CHECK(strlen(full) > strlen(expected) && strstr(full, "..") == NULL);
+    CHECK_EQ(cm_os_full_path(path, full, strlen(other)), CM_EINVAL);
+}
+
+/* A relative name is made of two such paths. */
+static void a_full_path_goes_straight(void)
+{
+    (void)make_folder("test_os.d"); /* it may be there from an earlier run */
+    is_full("test_os.d/../" NAME, NAME);
+    is_full("./test_os.d/.././" NAME, NAME);
+    is_full("test_os.d/./none.img", "test_os.d/none.img");
+#ifndef _WIN32
+    (void)unlink("test_os.link");
+    CHECK_EQ(symlink("test_os.d", "test_os.link"), 0);
+    is_full("test_os.link/none.img", "test_os.d/none.img");
+    CHECK_EQ(unlink("test_os.link"), 0);
+#endif
+    CHECK_EQ(remove_folder("test_os.d"), 0);
+}
+
 /* Beyond ASCII and beyond UTF-16's first plane; and longer than Windows' old limit of 259. */
 static void names(void)
 {
@@ -684,6 +711,7 @@ int main(int argc, char **argv)
 #endif
         CHECK_TEST(too_large),
         CHECK_TEST(names),
+        CHECK_TEST(a_full_path_goes_straight),
         CHECK_TEST(threads_share_a_file),
         CHECK_TEST(mutex_excludes),
         CHECK_TEST(cond_wakes),

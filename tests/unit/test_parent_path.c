@@ -65,6 +65,19 @@ static void other_machines_and_devices_are_not_called(void)
     expect("D:x", NULL, beside, 1);
 }
 
+static void names_that_command_a_terminal_are_left_out(void)
+{
+    static const char *const beside[] = {HERE "x"};
+
+    expect(".\\a\x1b[2J.vhdx", NULL, NULL, 0);
+    expect(NULL,
+           "a\xc2\x9b"
+           "2J",
+           NULL, 0);
+    expect("a\n\\x", NULL, beside, 1); /* the folder is left out */
+    expect("\x7f", HERE "x", beside, 1);
+}
+
 static void no_name_is_no_path(void)
 {
     expect(NULL, NULL, NULL, 0);
@@ -102,6 +115,7 @@ int main(int argc, char **argv)
         CHECK_TEST(relative_comes_first_and_the_name_beside_the_child_last),
         CHECK_TEST(absolute_is_that_of_this_system),
         CHECK_TEST(other_machines_and_devices_are_not_called),
+        CHECK_TEST(names_that_command_a_terminal_are_left_out),
         CHECK_TEST(no_name_is_no_path),
         CHECK_TEST(a_relative_name_leads_from_child_to_parent),
     };
