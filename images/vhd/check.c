@@ -62,52 +62,33 @@ static int may_repair(const struct check *c)
 
 /* -- footers ----------------------------------------------------------------------------------- */
 
-/* Behind everything; a fixed image that was to grow is long enough already. */
-static int write_end(struct check *c, const struct vhd_footer *footer)
+/* As a writer would: of the copy at the beginning too. */
+static int repair(struct check *c, const struct vhd_footer *footer, struct vhd *vhd)
 {
-    uint64_t size = (cm_store_size(c->store) + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+    return vhd != NULL ? vhd_prepare_writer(vhd) : vhd_fixed_restore_end(c->store, footer);
+}
+
+/* `vhd` NULL: it has no blocks, or they could not be read. */
+static int check_footers(struct check *c, const struct vhd_footer *footer, struct vhd_found found,
+                         struct vhd *vhd, int repairs)
+{
     int error = 0;
 
-    if (footer->type != VHD_FIXED)
-        error = cm_store_resize(c->store, size += VHD_FOOTER_SIZE);
-    if (error == 0)
-        error = cm_store_write(c->store, footer->bytes, VHD_FOOTER_SIZE, size - VHD_FOOTER_SIZE);
-    return error == 0 ? cm_store_flush(c->store) : error;
-}
-
-static int write_copy(struct check *c, const struct vhd_footer *footer)
-{
-    int error = cm_store_write(c->store, footer->bytes, VHD_FOOTER_SIZE, 0);
-
-    return error == 0 ? cm_store_flush(c->store) : error;
-}
-
-static int check_footers(struct check *c, const struct vhd_footer *footer, struct vhd_found *found)
-{
-    int repairs = may_repair(c), error = 0;
-
-    if (found->end_is_missing) {
-        error = repairs ? write_end(c, footer) : 0;
+    if (found.end_is_missing) {
+        error = repairs ? repair(c, footer, vhd) : 0;
         tell(c, CM_CHECK_WASTE, repairs && error == 0,
              "there is no footer at the end: the file was being made longer when its program or "
              "computer stopped, or was cut off");
-        if (repairs && error == 0) {
-            found->end_is_missing = 0;
-            found->end_at = cm_store_size(c->store) - VHD_FOOTER_SIZE;
-        }
     }
-    if (error == 0 && (found->copy_is_missing || found->copy_is_different)) {
-        error = repairs ? write_copy(c, footer) : 0;
+    if (error == 0 && (found.copy_is_missing || found.copy_is_different)) {
+        error = repairs ? repair(c, footer, vhd) : 0;
         tell(c, CM_CHECK_WASTE, repairs && error == 0,
-             found->copy_is_missing ? "the copy of the footer at the beginning is damaged"
-                                    : "the copy of the footer at the beginning is another one");
+             found.copy_is_missing ? "the copy of the footer at the beginning is damaged"
+                                   : "the copy of the footer at the beginning is another one");
     }
     if ((cm_get_be32(footer->bytes + VHD_FOOTER_FEATURES) & VHD_FEATURE_RESERVED) == 0)
         tell(c, CM_CHECK_NOTE, 0, "a reserved bit of the footer that is always set is not");
-    if (error != 0)
-        return cm_fail(error, "cannot repair %s: %s.", cm_store_path(c->store),
-                       cm_error_name(error));
-    return 0;
+    return error;
 }
 
 /* -- the table --------------------------------------------------------------------------------- */
@@ -253,20 +234,23 @@ static int check_parents(struct check *c, const struct vhd *vhd)
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
-static int check_blocks(struct check *c)
+/* Of an image that was cut off nothing is repaired: a footer behind half a block would make it seem whole. */
+static int check_blocks(struct check *c, const struct vhd_footer *footer, struct vhd_found found)
 {
     struct vhd *vhd;
     int error = vhd_open_map(c->store, &vhd);
 
     if (error == CM_EDAMAGED) {
         tell(c, CM_CHECK_ERROR, 0, "%s", cm_last_error());
-        return 0;
+        return check_footers(c, footer, found, NULL, 0);
     }
     if (error != 0)
         return error;
+    error = check_footers(c, footer, found, vhd, may_repair(c) && vhd->bad == 0);
     check_table(c, vhd);
     check_space(c, vhd);
-    error = check_bitmaps(c, vhd);
+    if (error == 0)
+        error = check_bitmaps(c, vhd);
     if (error == 0 && vhd->footer.type == VHD_DIFFERENCING)
         error = check_parents(c, vhd);
     vhd_close_map(vhd);
@@ -277,18 +261,17 @@ static int check_one(struct check *c)
 {
     struct vhd_footer footer;
     struct vhd_found found;
-    int error = vhd_footer_find(c->store, &footer, &found);
+    int is_whole, error = vhd_footer_find(c->store, &footer, &found);
 
-    if (error == 0)
-        error = check_footers(c, &footer, &found);
     if (error != 0)
         return error;
     if (footer.type != VHD_FIXED)
-        return check_blocks(c);
-    if (footer.size > cm_store_size(c->store) - VHD_FOOTER_SIZE)
+        return check_blocks(c, &footer, found);
+    is_whole = footer.size <= cm_store_size(c->store) - VHD_FOOTER_SIZE;
+    if (!is_whole)
         tell(c, CM_CHECK_ERROR, 0, "the disk has %llu bytes, more than the file: it was cut off",
              (unsigned long long)footer.size);
-    return 0;
+    return check_footers(c, &footer, found, NULL, may_repair(c) && is_whole);
 }
 
 int vhd_check(struct cm_store *store, const struct cm_check_options *options,

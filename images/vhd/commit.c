@@ -292,6 +292,7 @@ static int run(struct vhd *vhd)
             give_back(vhd, &batch);
         else
             vhd_space_settle(vhd, &batch.clean, &batch.stale);
+        vhd->left_over = error != 0 ? vhd->fresh_count + vhd->dirty_bitmaps : 0;
         if (batch.dirty_count != 0)
             mark_bitmaps(vhd, 0);
     }

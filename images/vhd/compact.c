@@ -147,7 +147,12 @@ static int move_to_front(struct compact *c, const uint64_t *sorted, size_t count
         if (error == 0)
             error = step(c);
     }
-    return error == 0 || error == CM_ECANCELED ? (vhd_commit(vhd) != 0 ? CM_EIO : error) : error;
+    if (error == 0 || error == CM_ECANCELED) {
+        int commit_error = vhd_commit(vhd);
+
+        error = commit_error != 0 ? commit_error : error;
+    }
+    return error;
 }
 
 static int drop_and_move(struct compact *c)
@@ -180,17 +185,12 @@ int vhd_compact(struct cm_store *store, cm_progress *progress, void *context)
 
     if (error != 0)
         return error;
-    if (c.vhd->bad != 0) {
-        error = cm_fail(CM_EDAMAGED, "%s is damaged: check it first. Nothing was moved.",
-                        cm_store_path(store));
-        vhd_close_map(c.vhd);
-        return error;
-    }
     c.all = 2 * (uint64_t)c.vhd->header.needed;
-    c.buffer = malloc(PART);
-    error = c.buffer == NULL ? CM_ENOMEM : failed(&c, vhd_prepare_writer(c.vhd));
-    if (error == 0)
-        error = failed(&c, drop_and_move(&c));
+    error = vhd_prepare_writer(c.vhd);
+    if (error == 0) {
+        c.buffer = malloc(PART);
+        error = failed(&c, c.buffer != NULL ? drop_and_move(&c) : CM_ENOMEM);
+    }
     free(c.buffer);
     vhd_close_map(c.vhd);
     return error;

@@ -44,13 +44,6 @@ static int fixed_flush(void *context)
     return cm_store_flush(fixed->store);
 }
 
-static int fixed_trim(void *context, uint64_t offset, uint64_t length)
-{
-    struct fixed *fixed = context;
-
-    return cm_store_zero(fixed->store, offset, length);
-}
-
 static int fixed_info(void *context, struct cm_image_info *info)
 {
     struct fixed *fixed = context;
@@ -110,11 +103,20 @@ static int grow(struct fixed *fixed, struct vhd_footer *footer, uint64_t size)
     return error;
 }
 
+/* What the footer overwrites belongs to the disk as long as that is the larger one. */
 static int shrink(struct fixed *fixed, struct vhd_footer *footer, uint64_t size)
 {
-    int error = put_footer(fixed, footer, size);
+    unsigned char data[VHD_FOOTER_SIZE];
+    int error = cm_store_read(fixed->store, data, sizeof(data), size);
 
-    return error == 0 ? cm_store_resize(fixed->store, size + VHD_FOOTER_SIZE) : error;
+    if (error != 0)
+        return error;
+    error = put_footer(fixed, footer, size);
+    if (error == 0)
+        error = cm_store_resize(fixed->store, size + VHD_FOOTER_SIZE);
+    if (error != 0)
+        (void)cm_store_write(fixed->store, data, sizeof(data), size);
+    return error;
 }
 
 /* Back to where it was: the old footer first. */
@@ -166,6 +168,7 @@ static int fixed_resize(void *context, uint64_t size)
     return error;
 }
 
+/* No trim: the image has all of its space, and keeps it. */
 static const struct cm_image_ops fixed_ops = {
     .size = sizeof(struct cm_image_ops),
     .flags = CM_IMAGE_PARALLEL,
@@ -173,7 +176,6 @@ static const struct cm_image_ops fixed_ops = {
     .close = fixed_close,
     .write = fixed_write,
     .flush = fixed_flush,
-    .trim = fixed_trim,
     .info = fixed_info,
     .resize = fixed_resize,
     .extent = fixed_extent,
@@ -181,19 +183,22 @@ static const struct cm_image_ops fixed_ops = {
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-/* A growth that was cut short: its footer is missing at the end, where others look for it. */
-static int restore_end(struct fixed *fixed)
+/* Its own place is before the end, by what footer.c has looked at. Padding is cut off; behind a growth that was cut short it
+ * is written where others look for it. */
+int vhd_fixed_restore_end(struct cm_store *store, const struct vhd_footer *footer)
 {
-    uint64_t end = cm_store_size(fixed->store) - VHD_FOOTER_SIZE;
+    uint64_t end = cm_store_size(store) - VHD_FOOTER_SIZE, own = footer->current_size;
     int error = CM_EDAMAGED;
 
-    if (end > fixed->footer.size)
-        error = cm_store_write(fixed->store, fixed->footer.bytes, VHD_FOOTER_SIZE, end);
+    if (end > own && end - own <= VHD_PADDING_MAX && footer->size <= own)
+        error = cm_store_resize(store, own + VHD_FOOTER_SIZE);
+    else if (end > footer->size)
+        error = cm_store_write(store, footer->bytes, VHD_FOOTER_SIZE, end);
     if (error == 0)
-        error = cm_store_flush(fixed->store);
-    return error == 0 ? 0
-                      : cm_fail(error, "cannot write the missing footer of %s.",
-                                cm_store_path(fixed->store));
+        error = cm_store_flush(store);
+    return error == 0
+               ? 0
+               : cm_fail(error, "cannot write the missing footer of %s.", cm_store_path(store));
 }
 
 int vhd_fixed_open(struct cm_store *store, const struct vhd_footer *footer,
@@ -219,7 +224,7 @@ int vhd_fixed_open(struct cm_store *store, const struct vhd_footer *footer,
     if (cm_store_is_read_only(store))
         own.write = NULL;
     else if (found->end_is_missing)
-        error = restore_end(fixed);
+        error = vhd_fixed_restore_end(store, footer);
     if (error == 0)
         error = cm_image_new(&own, fixed, footer->size, VHD_SECTOR, image);
     if (error != 0)

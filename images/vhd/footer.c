@@ -90,16 +90,23 @@ static int footer_at(struct cm_store *store, uint64_t at, struct vhd_footer *foo
     return error != 0 ? error : vhd_footer_parse(bytes, footer);
 }
 
+/* How far before its place at the end: by each whole sector of padding first, then by powers of two. */
+static uint64_t next_step(uint64_t step)
+{
+    return step < VHD_PADDING_MAX + VHD_SECTOR ? step + VHD_SECTOR : 2 * step;
+}
+
 /*
  * The footer of a fixed image that was being grown. A growth goes in steps of powers of two (fixed.c), and as long as
- * the new footer has not reached the storage, the old one lies a step before the end.
+ * the new footer has not reached the storage, the old one lies a step before the end. And a program that was killed while it
+ * wrote the last sectors on a storage of larger ones may have left padding behind it (lib/core/aligned.c).
  */
 static int footer_before_growth(struct cm_store *store, struct vhd_footer *footer)
 {
     uint64_t size = cm_store_size(store);
 
-    for (unsigned step = 9; step < 42; step++) {
-        uint64_t back = VHD_FOOTER_SIZE + (UINT64_C(1) << step);
+    for (uint64_t step = VHD_SECTOR; step < UINT64_C(1) << 42; step = next_step(step)) {
+        uint64_t back = VHD_FOOTER_SIZE + step;
         int error;
 
         if (size % VHD_SECTOR != 0 || back > size)

@@ -47,6 +47,9 @@ enum vhd_type { VHD_FIXED = 2, VHD_DYNAMIC = 3, VHD_DIFFERENCING = 4 };
 
 #define VHD_ID_SIZE 16u /* bytes */
 
+/* What storage with sectors of 4 KiB may have made of the file's end. */
+#define VHD_PADDING_MAX (4096u - VHD_SECTOR)
+
 /* -- the dynamic header ------------------------------------------------------------------------ */
 
 #define VHD_HEADER_SIZE 1024u

@@ -205,13 +205,14 @@ static int write_piece(struct vhd *vhd, const struct piece *piece, const char *b
     return error;
 }
 
-/* So that what waits for a flush does not take memory without end. An error will be the next flush's too. */
+/* So that what waits for a flush does not take memory without end. An error is the next flush's, if that fails too; here it is
+ * tried again when as much has come as was there the first time. */
 static void commit_if_much(struct vhd *vhd)
 {
     int is_much;
 
     cm_os_mutex_lock(&vhd->lock);
-    is_much = vhd->fresh_count + vhd->dirty_bitmaps >= VHD_DIRTY_MAX && vhd->commit_error == 0;
+    is_much = vhd->fresh_count + vhd->dirty_bitmaps >= vhd->left_over + VHD_DIRTY_MAX;
     cm_os_mutex_unlock(&vhd->lock);
     if (is_much)
         (void)vhd_commit(vhd);
@@ -249,7 +250,7 @@ int vhd_flush(void *context)
 static int drop_block(struct vhd *vhd, uint32_t block)
 {
     struct vhd_use use;
-    int error = 0;
+    int error = 0, is_hole;
 
     cm_os_mutex_lock(&vhd->lock);
     vhd_use_begin(vhd, &use, block, 1);
@@ -260,9 +261,14 @@ static int drop_block(struct vhd *vhd, uint32_t block)
 
         cm_os_mutex_unlock(&vhd->lock);
         error = cm_store_punch(vhd->store, place, vhd_block_span(vhd));
+        is_hole = error == 0;
         cm_os_mutex_lock(&vhd->lock);
-        if (error == 0 || error == CM_ENOTSUP)
-            error = vhd_space_give(vhd, block, error == 0);
+        if (is_hole || error == CM_ENOTSUP)
+            error = vhd_space_give(vhd, block, is_hole);
+        if (is_hole && error != 0) { /* it keeps its place, and its bitmap there is zeros now */
+            vhd_bitmap_drop(vhd, block);
+            vhd->state[block] = VHD_UNKNOWN;
+        }
     }
     vhd_use_end(vhd, &use);
     cm_os_mutex_unlock(&vhd->lock);

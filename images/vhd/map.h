@@ -101,6 +101,7 @@ struct vhd {
     int needs_barrier; /* the table must not get ahead of what was done before */
     int is_committing;
     uint64_t commits_begun, commits_ended, commit_failed;
+    size_t left_over; /* fresh blocks and bitmaps that the last one could not write */
     int commit_error; /* of commit_failed */
     int flush_error; /* a flush failed: what it was for may be lost, and the next one would not tell */
 };
@@ -231,6 +232,8 @@ int vhd_resize(void *context, uint64_t size); /* resize.c */
 /* fixed.c */
 int vhd_fixed_open(struct cm_store *store, const struct vhd_footer *footer,
                    const struct vhd_found *found, struct cm_image **image);
+/* The footer was not found at the end: put it there. Sets the sentence. */
+int vhd_fixed_restore_end(struct cm_store *store, const struct vhd_footer *footer);
 
 /* create.c: `count` entries, NULL: none, and what says that there is no block, up to `length` bytes. No sentence. */
 int vhd_table_write(struct cm_store *store, const uint32_t *entries, uint64_t at, uint64_t length,

@@ -90,8 +90,10 @@ static int look_behind(struct vhd *vhd)
     unsigned char entries[4096];
     int error = 0;
 
-    if (count > VHD_ENTRIES_MAX || at > file || count * 4 > file - at)
+    if (count > VHD_ENTRIES_MAX || at > file || count * 4 > file - at) {
+        vhd->must_not_cut = 1; /* nobody knows */
         return 0;
+    }
     while (count > 0 && error == 0 && !vhd->must_not_cut) {
         uint32_t part = count < sizeof(entries) / 4 ? (uint32_t)count : sizeof(entries) / 4;
 
@@ -105,9 +107,20 @@ static int look_behind(struct vhd *vhd)
                       : cm_fail(error, "cannot read the table of %s.", cm_store_path(vhd->store));
 }
 
+/* A wrong entry may name what a writer would take; and a footer behind a block that was cut off would make it seem whole,
+ * with zeros where data was. */
+static int refuse_damaged(const struct vhd *vhd)
+{
+    return cm_fail(CM_EDAMAGED,
+                   "%s is damaged%s: %u of its blocks cannot be where its table says. It can only "
+                   "be read; copy it again from where it came, or convert what is left.",
+                   cm_store_path(vhd->store), vhd->found.end_is_missing ? ", or was cut off" : "",
+                   (unsigned)vhd->bad);
+}
+
 int vhd_prepare_writer(struct vhd *vhd)
 {
-    int error = look_behind(vhd);
+    int error = vhd->bad != 0 ? refuse_damaged(vhd) : look_behind(vhd);
 
     if (error == 0 && vhd->found.end_is_missing)
         return restore_end(vhd);
@@ -249,10 +262,7 @@ int vhd_open_lent(struct cm_store *store, int with_parent, struct cm_image **ima
     if (error != 0)
         return error;
     (*vhd)->store_is_lent = 1;
-    if ((*vhd)->bad != 0)
-        error = cm_fail(CM_EDAMAGED, "%s is damaged: check it first. Nothing was changed.",
-                        cm_store_path(store));
-    else if ((*vhd)->footer.type != VHD_DIFFERENCING)
+    if ((*vhd)->footer.type != VHD_DIFFERENCING)
         error = cm_fail(CM_EINVAL, "%s has no parent.", cm_store_path(store));
     if (error == 0)
         error = vhd_prepare_writer(*vhd);

@@ -131,10 +131,10 @@ static uint64_t behind(struct cm_store *store)
 
 static int name_parent(struct cm_store *store, const char *parent)
 {
-    uint64_t at = behind(store);
     struct vhd_locator_bytes names;
     struct vhd_footer footer;
     struct vhd *vhd;
+    uint64_t at;
     int error = vhd_open_map(store, &vhd);
 
     if (error != 0)
@@ -142,6 +142,9 @@ static int name_parent(struct cm_store *store, const char *parent)
     if (vhd->footer.type != VHD_DIFFERENCING)
         error = cm_fail(CM_EINVAL, "%s has no parent, so it cannot get another one.",
                         cm_store_path(store));
+    if (error == 0)
+        error = vhd_prepare_writer(vhd);
+    at = behind(store);
     if (error == 0)
         error = vhd_parent_fill(&vhd->header, cm_store_path(store), parent, at, &names, &footer);
     if (error == 0) {
@@ -169,8 +172,10 @@ static int name_nobody(struct cm_store *store)
     memset(vhd->header.bytes + VHD_HEADER_PARENT_NAME, 0, VHD_HEADER_SIZE - VHD_HEADER_PARENT_NAME);
     vhd->header.parent_time = 0;
     vhd->header.locator_count = 0;
+    error = vhd_prepare_writer(vhd);
     vhd->header.at = behind(store);
-    error = switch_header(vhd, &none, VHD_DYNAMIC);
+    if (error == 0)
+        error = switch_header(vhd, &none, VHD_DYNAMIC);
     vhd_close_map(vhd);
     return error;
 }

@@ -198,6 +198,23 @@ static void zeros_take_no_space(void)
     CHECK_EQ(disk.size, before);
 }
 
+static void a_fixed_image_keeps_its_space(void)
+{
+    struct cm_image *image = create(CM_OPEN_FIXED, 4 * MIB, 0);
+    struct cm_image_info info;
+    uint64_t taken;
+
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    taken = info.allocated;
+    CHECK(taken >= 4 * MIB);
+    CHECK(!info.can_trim);
+    CHECK_EQ(cm_image_trim(image, 0, 4 * MIB), CM_ENOTSUP);
+    CHECK_EQ(disk.punches, 0);
+    CHECK_EQ(cm_image_get_info(image, &info), 0);
+    CHECK_EQ(info.allocated, taken);
+    CHECK_EQ(cm_image_close(image), 0);
+}
+
 static void a_trimmed_block_is_taken_again(void)
 {
     struct cm_image *image = create(0, GIB, 0);
@@ -323,6 +340,24 @@ static void a_failed_flush_is_not_forgotten(void)
     CHECK_EQ(cm_image_close(image), 0);
 }
 
+/* What waits for a flush takes memory: after so many blocks it is written without one. */
+static void after_a_failed_flush_changes_are_still_written_by_themselves(void)
+{
+    struct cm_image *image = create(0, 64 * MIB, 4096);
+    uint64_t flushes;
+
+    fill(image, 0, 4096, 1);
+    disk.fail = CM_ENOSPC;
+    CHECK_EQ(cm_image_flush(image), CM_ENOSPC);
+    disk.fail = 0;
+    flushes = disk.flushes;
+    for (unsigned i = 1; i < 3000; i++)
+        fill(image, i * 4 * KIB, 4096, 1);
+    CHECK(disk.flushes >= flushes + 2);
+    CHECK_EQ(cm_image_close(image), 0);
+    is_fine();
+}
+
 static void no_space_leaves_a_valid_image(void)
 {
     struct cm_image *image = create(0, GIB, 0);
@@ -442,8 +477,12 @@ static void make_with_gaps(uint32_t flags)
     for (unsigned i = 0; i < MARKS; i++)
         fill(image, i * BLOCK, 512, (unsigned char)(i + 1));
     CHECK_EQ(cm_image_flush(image), 0);
-    for (unsigned i = 0; i < MARKS; i += 3)
-        CHECK_EQ(cm_image_trim(image, i * BLOCK, BLOCK), 0);
+    for (unsigned i = 0; i < MARKS; i += 3) {
+        if ((flags & CM_OPEN_FIXED) != 0)
+            fill(image, i * BLOCK, 512, 0);
+        else
+            CHECK_EQ(cm_image_trim(image, i * BLOCK, BLOCK), 0);
+    }
     CHECK_EQ(cm_image_close(image), 0);
     memory_store_copy(&disk, &whole);
 }
@@ -532,6 +571,52 @@ static void a_resize_may_be_cut_anywhere(void)
     survives_everywhere(shrink_it, CM_OPEN_FIXED);
 }
 
+/* A killed program, or a power cut, on storage with sectors of 4 KiB. */
+static void a_padded_fixed_image_is_found_and_made_right(void)
+{
+    struct cm_image *image = create(CM_OPEN_FIXED, MIB + 512, 0);
+    struct cm_image_info info;
+
+    fill(image, MIB, 512, 5);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_copy(&disk, &whole);
+    for (unsigned sectors = 1; sectors < 8; sectors++) {
+        memory_store_set_size(&disk, whole.size + sectors * 512);
+        disk.read_only = 1;
+        image = reopen();
+        disk.read_only = 0;
+        CHECK_EQ(cm_image_get_info(image, &info), 0);
+        CHECK_EQ(info.size, MIB + 512);
+        CHECK(info.was_dirty);
+        CHECK_EQ(cm_image_close(image), 0);
+        if (sectors % 2 == 0)
+            CHECK_EQ(check_image(CM_CHECK_REPAIR).repaired, 1);
+        else
+            CHECK_EQ(cm_image_close(reopen()), 0);
+        CHECK_EQ(disk.size, whole.size);
+        is_fine();
+    }
+    image = reopen();
+    CHECK(range_is(image, MIB, 512, 5));
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_free(&whole);
+}
+
+static void a_failed_shrink_of_a_fixed_image_changes_nothing(void)
+{
+    struct cm_image *image = create(CM_OPEN_FIXED, 2 * MIB, 0);
+
+    fill(image, MIB, 65536, 5);
+    disk.size_max = 512; /* it cannot be made shorter either */
+    CHECK_EQ(cm_image_resize(image, MIB + 512), CM_ENOSPC);
+    disk.size_max = 0;
+    image = close_and_reopen(image);
+    CHECK_EQ(size_of(image), 2 * MIB);
+    CHECK(range_is(image, MIB, 65536, 5));
+    CHECK_EQ(cm_image_close(image), 0);
+    is_fine();
+}
+
 /* -- what others see --------------------------------------------------------------------------- */
 
 static void extents_tell_what_is_taken(void)
@@ -609,9 +694,11 @@ static void a_damaged_copy_is_repaired(void)
     is_fine();
 }
 
-static void wrong_entries_are_refused_when_they_are_used(void)
+static void blocks_of_wrong_entries_are_refused_and_so_are_writers(void)
 {
     struct cm_image *image = create(0, 64 * MIB, 0);
+    struct cm_image_options writing = options_for(0, 0),
+                            reading = options_for(CM_OPEN_READ_ONLY, 0);
     unsigned char data[512] = {1};
 
     for (unsigned i = 0; i < 6; i++)
@@ -620,18 +707,46 @@ static void wrong_entries_are_refused_when_they_are_used(void)
     put32(4096 + 4 * 1, 0xfffffffe);          /* beyond the end */
     put32(4096 + 4 * 2, 1);                   /* over the header */
     put32(4096 + 4 * 3, get32(4096 + 4 * 4)); /* over another */
-    image = reopen();
+    open_with(&writing, CM_EDAMAGED);
+    disk.read_only = 1;
+    image = open_with(&reading, 0);
+    disk.read_only = 0;
     CHECK(range_is(image, 0, 512, 1));
     CHECK(range_is(image, 5 * BLOCK, 512, 6));
-    for (unsigned i = 1; i < 5; i++) {
+    for (unsigned i = 1; i < 5; i++)
         CHECK_EQ(cm_image_read(image, data, 512, i * BLOCK), CM_EDAMAGED);
-        CHECK_EQ(cm_image_write(image, data, 512, i * BLOCK, 0), CM_EDAMAGED);
-        CHECK_EQ(cm_image_trim(image, i * BLOCK, BLOCK), CM_EDAMAGED);
-    }
-    CHECK_EQ(cm_image_write(image, data, 512, 10 * BLOCK, 0), CM_EDAMAGED); /* needs a place */
-    CHECK_EQ(cm_image_write(image, data, 512, 0, 0), 0);
     CHECK_EQ(cm_image_close(image), 0);
     CHECK_EQ(check_image(0).errors, 4);
+}
+
+/* What is missing does not become zeros of a file that seems whole. */
+static void a_file_that_was_cut_off_is_never_written_to(void)
+{
+    static const unsigned cuts[] = {513, 600, 1023, 1024, 2000, 3000, 4000, 65536};
+    struct cm_image_options writing = options_for(0, 0);
+    struct cm_store *store;
+    struct cm_image *image = create(0, 64 * MIB, 0);
+
+    fill(image, 0, 512, 1);
+    fill(image, 2 * BLOCK - 65536, 65536, 2);
+    CHECK_EQ(cm_image_close(image), 0);
+    memory_store_copy(&disk, &whole);
+    for (unsigned i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        memory_store_free(&disk);
+        memory_store_copy(&whole, &disk);
+        memory_store_set_size(&disk, whole.size - cuts[i]);
+        CHECK_EQ(check_image(0).errors, 1);
+        CHECK_EQ(check_image(CM_CHECK_REPAIR).repaired, 0);
+        open_with(&writing, CM_EDAMAGED);
+        CHECK(strstr(cm_last_error(), "cut off") != NULL);
+        CHECK_EQ(compact(), CM_EDAMAGED);
+        store = memory_store_new(&disk);
+        CHECK_EQ(cm_vhd_container.rebase(store, NULL, CM_REBASE_TRUST, NULL, NULL), CM_EDAMAGED);
+        cm_store_close(store);
+        CHECK_EQ(disk.size, whole.size - cuts[i]);
+        CHECK_EQ(disk.writes, 0);
+    }
+    memory_store_free(&whole);
 }
 
 static void bits_of_a_dynamic_image_are_obeyed(void)
@@ -715,22 +830,27 @@ int main(int argc, char **argv)
         CHECK_TEST(a_dynamic_image_keeps_what_is_written),
         CHECK_TEST(random_writes_and_trims_are_as_in_memory),
         CHECK_TEST(zeros_take_no_space),
+        CHECK_TEST(a_fixed_image_keeps_its_space),
         CHECK_TEST(a_trimmed_block_is_taken_again),
         CHECK_TEST(a_trim_without_holes_gives_zeros),
         CHECK_TEST(compacting_moves_blocks_to_the_front),
         CHECK_TEST(a_new_block_costs_one_flush),
         CHECK_TEST(a_failed_flush_is_not_forgotten),
+        CHECK_TEST(after_a_failed_flush_changes_are_still_written_by_themselves),
         CHECK_TEST(no_space_leaves_a_valid_image),
         CHECK_TEST(a_discarded_image_is_not_cut_by_what_it_did_not_commit),
         CHECK_TEST(both_kinds_grow_and_shrink),
         CHECK_TEST(compacting_may_be_cut_anywhere),
         CHECK_TEST(a_resize_may_be_cut_anywhere),
+        CHECK_TEST(a_padded_fixed_image_is_found_and_made_right),
+        CHECK_TEST(a_failed_shrink_of_a_fixed_image_changes_nothing),
         CHECK_TEST(the_largest_disk_is_made_and_opened),
         CHECK_TEST(impossible_wishes_are_refused),
         CHECK_TEST(extents_tell_what_is_taken),
         CHECK_TEST(a_lost_footer_is_found_at_the_beginning),
         CHECK_TEST(a_damaged_copy_is_repaired),
-        CHECK_TEST(wrong_entries_are_refused_when_they_are_used),
+        CHECK_TEST(blocks_of_wrong_entries_are_refused_and_so_are_writers),
+        CHECK_TEST(a_file_that_was_cut_off_is_never_written_to),
         CHECK_TEST(bits_of_a_dynamic_image_are_obeyed),
         CHECK_TEST(any_byte_of_the_structures_may_be_wrong),
         CHECK_TEST(what_is_no_vhd_is_refused),
