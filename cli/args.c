@@ -89,8 +89,9 @@ int cli_size(const struct cli_verb *verb, const char *option, const char *text, 
 {
     if (cm_parse_size(text, size) == 0 && *size > 0)
         return 0;
-    return cli_usage(verb, "%s must be a size such as 64M, 1.5G or 67108864, not \"%s\"", option,
-                     text);
+    return cli_usage(verb,
+                     "%s must be a size in whole bytes, such as 64M, 1.5G or 67108864, not \"%s\"",
+                     option, text);
 }
 
 int cli_sector_size(const struct cli_verb *verb, const char *text, uint32_t *size)

@@ -198,7 +198,7 @@ const struct cli_verb cmd_mount = {
         "  --threads N          that work on the image at once (8)\n"
         "  --queue-depth N      requests under way at once (64)\n"
         "  --hold SECONDS       the disk outlives this program by so long, for \"coremnt attach\" "
-        "(0)\n"
+        "(0);\n                       not of memory, a VHD that grows or an image upon a parent\n"
         "  --timeout SECONDS    a request that takes longer fails (0: it may take for ever)\n\n"
         "Ctrl-C writes everything back and unmounts; while the disk is in use it waits, and a "
         "second\nCtrl-C takes the disk away from those who use it.\n\n"

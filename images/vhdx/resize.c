@@ -193,10 +193,12 @@ static int grow(struct vhdx *v, uint64_t size)
 static int check(const struct vhdx *v, uint64_t size)
 {
     if (size > VHDX_DISK_MAX)
-        return cm_fail(CM_EINVAL, "a VHDX image has at most 64 TiB.");
+        return cm_fail(CM_EINVAL, "%s cannot be larger: a VHDX has at most 64 TiB.",
+                       cm_store_path(v->file));
     /* what is beyond the end would be the parent's when it grows again */
     if (size < v->metadata.disk_size && v->parent != NULL)
-        return cm_fail(CM_ENOTSUP, "an image with a parent does not become smaller.");
+        return cm_fail(CM_ENOTSUP, "%s cannot become smaller: it has a parent.",
+                       cm_store_path(v->file));
     /* ours never do */
     if (v->metadata.disk_size_at % VHDX_SECTOR > VHDX_SECTOR - 8)
         return cm_fail(

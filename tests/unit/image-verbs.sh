@@ -204,6 +204,7 @@ children_without_their_parents_say_what_they_are() {
     succeeds create base.$kind --size 64M
     succeeds create other.$kind --size 64M
     succeeds create child.$kind --parent base.$kind
+    fails 1 'child\.vhdx cannot become smaller: it has a parent' resize child.$kind 32M --shrink
     mv base.$kind away.$kind
     fails 3 "base\\.$kind" info child.$kind
     grep -Eq '^layout: +differencing' out || fail "info of a child alone: $(cat out)"
@@ -356,12 +357,13 @@ wrong_command_lines() {
     fails 2 '--size is missing' create x.vhdx
     fails 2 '--size must be a size' create x.vhdx --size many
     fails 2 '--size must be a size' convert source.img x.vhdx --size 0
+    fails 2 '--size must be a size in whole bytes' create x.vhdx --size 1.3G
     fails 2 'whole sectors' create x.vhdx --size 1000
     fails 2 '--block-size' create x.vhdx --size 1M --block-size 5G
     fails 2 'block' create x.vhdx --size 1M --block-size 3M
     fails 2 'no fixed size' create x.img --size 1M --fixed
     fails 2 'at most' create x.vhdx --size 65T
-    fails 2 'at most' create x.vhd --size 3T
+    fails 2 'at most 2040 GiB' create x.vhd --size 3T
     fails 2 '512' create x.vhd --size 1M --sector-size 4096
     fails 2 'missing' convert source.img
     fails 2 'too many' convert source.img x y

@@ -191,6 +191,20 @@ static void an_older_structure_is_shorter(void)
 
 /* -- containers -------------------------------------------------------------------------------- */
 
+/* Windows opens x.vhdx by each of these names. */
+static void other_names_of_a_container_are_no_raw_disks(void)
+{
+    static const char *const names[] = {"x.vhdx.", "x.vhdx ", "d/x.VHDX . .", "x.vhdx::$DATA"};
+    struct cm_image_place place;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        CHECK_EQ(cm_image_place(names[i], &place), 0);
+        CHECK(strcmp(place.kind, "vhdx") == 0 && place.path == names[i]);
+    }
+    CHECK_EQ(cm_image_place("..", &place), 0);
+    CHECK(strcmp(place.kind, "raw") == 0);
+}
+
 static void a_path_is_what_its_extension_says(void)
 {
     static const struct {
@@ -317,6 +331,7 @@ int main(int argc, char **argv)
         CHECK_TEST(numbers_are_checked),
         CHECK_TEST(an_older_structure_is_shorter),
         CHECK_TEST(a_path_is_what_its_extension_says),
+        CHECK_TEST(other_names_of_a_container_are_no_raw_disks),
         CHECK_TEST(a_raw_disk_that_begins_like_a_container_is_raw),
         CHECK_TEST(what_is_no_container_is_told_how_to_open),
         CHECK_TEST(a_container_has_its_own_sizes),
