@@ -65,7 +65,39 @@ what_cannot_be_is_said() {
     expect_failure $usage 'is no VHDX.*raw:' coremnt info "$(cp copy.img fake.vhdx && echo fake.vhdx)"
     expect_failure $usage 'no format "qcow"' coremnt convert copy.img x --format qcow
     expect_failure $failed 'nothing to check' coremnt check copy.img
+    expect_failure $not_found 'missing\.img' coremnt check missing.img
+    expect_failure $not_found 'missing\.vhdx' coremnt check --json missing.vhdx
+    expect_equal 'the JSON of what is missing' "$(jq -c '[has("error"),has("errors")]' <out)" '[true,false]'
     expect_gone x x.partial x.img x.img.partial
+}
+
+# Past the system's cache, where requests are whole blocks.
+files_that_end_within_a_sector() {
+    head -c 100000 data >odd.img
+    expect_success coremnt convert odd.img even.img
+    cmp <(cat odd.img; head -c 352 /dev/zero) even.img || fail 'the copy is not the file and zeros'
+    expect_failure $usage 'odd\.img.*not whole sectors' coremnt mount odd.img Z:
+    expect_success coremnt resize odd.img 1M
+    cmp <(head -c 100000 data; head -c 948576 /dev/zero) odd.img || fail 'a file that grew is not the file and zeros'
+}
+
+sizes_that_a_mounted_image_cannot_have() {
+    expect_success coremnt create old.vhd --size 16M
+    expect_failure $failed 'a VHD that grows' coremnt mount old.vhd Z: --hold 60
+    mount_disk old.vhd Z:
+    expect_failure $failed 'the image of Z: cannot have 5368709120000 bytes' coremnt resize Z: 5000G
+    unmount_disk Z:
+    field .size 16777216 info old.vhd
+}
+
+children_say_what_they_are() {
+    expect_success coremnt create parent.vhdx --size 16M
+    expect_success coremnt create alone.vhdx --parent parent.vhdx
+    rm parent.vhdx
+    expect_failure $not_found 'parent\.vhdx' coremnt info alone.vhdx
+    expect_match 'info of a child alone' 'parent: +cannot be used: it is missing' "$(cat out)"
+    expect_failure $not_found 'parent\.vhdx' coremnt info --json alone.vhdx
+    expect_equal 'the JSON of a child alone' "$(jq -c '[.layout,has("parent_error")]' <out)" '["differencing",true]'
 }
 
 no_space_leaves_nothing() {
@@ -101,8 +133,9 @@ a_killed_copy_has_no_name() {
     rm huge.img
 }
 
-for topic in mounted_containers_are_kept copies_are_the_same what_cannot_be_is_said no_space_leaves_nothing \
-    a_killed_copy_has_no_name; do
+for topic in mounted_containers_are_kept copies_are_the_same what_cannot_be_is_said \
+    files_that_end_within_a_sector sizes_that_a_mounted_image_cannot_have children_say_what_they_are \
+    no_space_leaves_nothing a_killed_copy_has_no_name; do
     say "$topic"
     "$topic"
 done
