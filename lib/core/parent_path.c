@@ -72,6 +72,14 @@ static int is_absolute(const char *path)
     return is_separator(path[0]) || has_drive(path);
 }
 
+/* ".\x" is x: of a long chain the paths would be long, and the same file would be tried twice. */
+static const char *without_dots(const char *relative)
+{
+    while (relative[0] == '.' && is_separator(relative[1]))
+        relative += 2;
+    return relative;
+}
+
 /* The first `length` bytes of a path and a name behind them, with our separators in the name. */
 static char *join(const char *path, size_t length, const char *name)
 {
@@ -126,6 +134,8 @@ unsigned cm_parent_paths(const char *child, const char *relative, const char *ab
     const char *any = relative != NULL && relative[0] != '\0' ? relative : absolute;
     unsigned count = 0;
 
+    if (relative != NULL)
+        relative = without_dots(relative);
     if (relative != NULL && is_plain(relative) && !is_absolute(relative))
         add(paths, &count, join(child, folder, relative));
     if (absolute != NULL)

@@ -36,6 +36,14 @@ static void relative_comes_first_and_the_name_beside_the_child_last(void)
     expect("a/base.vhdx", NULL, expected, 2);
 }
 
+static void a_folder_that_is_the_same_is_left_out(void)
+{
+    expect(".\\base.vhdx", NULL, (const char *const[]){HERE "base.vhdx"}, 1);
+    expect("./.\\base.vhdx", NULL, (const char *const[]){HERE "base.vhdx"}, 1);
+    expect(".\\\\server\\x", NULL, (const char *const[]){HERE "x"}, 1);
+    expect(".\\D:\\x", NULL, (const char *const[]){HERE "x"}, 1);
+}
+
 static void absolute_is_that_of_this_system(void)
 {
 #ifdef _WIN32
@@ -113,6 +121,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         CHECK_TEST(relative_comes_first_and_the_name_beside_the_child_last),
+        CHECK_TEST(a_folder_that_is_the_same_is_left_out),
         CHECK_TEST(absolute_is_that_of_this_system),
         CHECK_TEST(other_machines_and_devices_are_not_called),
         CHECK_TEST(names_that_command_a_terminal_are_left_out),
