@@ -46,12 +46,27 @@ void vhd_close_map(struct vhd *vhd)
     free(vhd);
 }
 
+/* Where the footer can be: in the last sector, which a growth has kept space for, if that belongs to nothing. */
+static uint64_t footer_place(const struct vhd *vhd)
+{
+    uint64_t file = cm_store_size(vhd->store), end = (file + VHD_SECTOR - 1) / VHD_SECTOR;
+
+    if (file % VHD_SECTOR == 0 && !vhd->must_not_cut && vhd_used_end(vhd) <= file - VHD_FOOTER_SIZE)
+        return file - VHD_FOOTER_SIZE;
+    return end * VHD_SECTOR;
+}
+
 /* A growth that was cut short has left no footer at the end: a writer begins with putting one there. */
 static int restore_end(struct vhd *vhd)
 {
-    uint64_t size = (cm_store_size(vhd->store) + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
-    int error = cm_store_resize(vhd->store, size + VHD_FOOTER_SIZE);
+    uint64_t size = footer_place(vhd);
+    struct vhd_range *last = vhd->stale.count != 0 ? &vhd->stale.items[vhd->stale.count - 1] : NULL;
+    int error = 0;
 
+    if (size + VHD_FOOTER_SIZE != cm_store_size(vhd->store))
+        error = cm_store_resize(vhd->store, size + VHD_FOOTER_SIZE);
+    if (last != NULL && last->to > size)
+        last->to = size;
     if (error == 0)
         error = vhd_footer_write_end(vhd);
     if (error == 0)

@@ -16,6 +16,9 @@
  *   A gap that was there when the image was opened is stale, and so is a dropped block where the storage cannot make
  *   holes. It is made zeros when it is taken, and the commit that names it waits for these zeros first.
  *
+ * The footer's place and a block's bitmap have their space before the block gets its entry, so that a commit never finds
+ * the storage full.
+ *
  * The data of a block begins at whole 4 KiB of the file; in VHDs of others it mostly does not.
  */
 #include <stdlib.h>
@@ -74,23 +77,35 @@ static uint64_t size_for(const struct vhd *vhd, uint64_t place, uint64_t blocks)
     return (end + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR + VHD_FOOTER_SIZE;
 }
 
+/* What a commit writes besides the table has its space before it is needed: when the storage is full, the write that wants a
+ * new block fails, and not the commit, which is everybody's. The table has no holes: it is made of ones and of places. What
+ * else fails here will be told by who writes there. */
+static int reserve(struct vhd *vhd, uint64_t at, uint32_t length)
+{
+    return cm_store_reserve(vhd->store, at, length) == CM_ENOSPC ? CM_ENOSPC : 0;
+}
+
 static int grow(struct vhd *vhd, uint64_t *place)
 {
-    uint64_t blocks = GROW_BYTES / vhd_block_span(vhd) + 1;
+    uint64_t blocks = GROW_BYTES / vhd_block_span(vhd) + 1, before = cm_store_size(vhd->store);
     int error;
 
-    *place = aligned_place(vhd, cm_store_size(vhd->store));
+    *place = aligned_place(vhd, before);
     if (!is_nameable(*place))
         return CM_ENOSPC;
     error = cm_store_resize(vhd->store, size_for(vhd, *place, blocks));
     if (error != 0 && blocks > 1)
         error = cm_store_resize(vhd->store, size_for(vhd, *place, 1));
-    if (error != 0)
+    if (error == 0)
+        error = reserve(vhd, cm_store_size(vhd->store) - VHD_FOOTER_SIZE, VHD_FOOTER_SIZE);
+    if (error != 0 && cm_store_size(vhd->store) != before)
+        (void)cm_store_resize(vhd->store, before);
+    if (cm_store_size(vhd->store) == before)
         return error;
     vhd->has_changed_end = 1;
     vhd->needs_barrier = 1;
     vhd->has_moved = 1;
-    return 0;
+    return error;
 }
 
 static int take_at_end(struct vhd *vhd, uint64_t *place)
@@ -135,8 +150,13 @@ int vhd_space_take(struct vhd *vhd, uint32_t block)
         place = carve(vhd, &vhd->stale);
         error = place != 0 ? take_stale(vhd, place) : take_at_end(vhd, &place);
     }
+    if (error != 0)
+        return error;
+    error = reserve(vhd, place, vhd->header.bitmap_size);
     if (error == 0)
         vhd_map_set(vhd, block, (uint32_t)(place / VHD_SECTOR));
+    else /* for the next one; if there is no memory, until the next opening */
+        (void)vhd_ranges_add(&vhd->clean, place, place + vhd_block_span(vhd));
     return error;
 }
 
