@@ -316,6 +316,20 @@ struct target {
     char *partial;    /* the path in that */
 };
 
+/* The sentence names the file that could not be made; the caller knows it by the name that it was to have. @return `error`. */
+static int name_as_wanted(const struct target *target, int error)
+{
+    char sentence[1024];
+    char *name;
+
+    snprintf(sentence, sizeof(sentence), "%s", cm_last_error());
+    name = strstr(sentence, target->partial);
+    if (name == NULL)
+        return error;
+    *name = '\0';
+    return cm_fail(error, "%s%s%s", sentence, target->path, name + strlen(target->partial));
+}
+
 /* From a source that is open on; it stays the caller's. */
 static int make(struct copy *copy, const char *from, const struct target *target,
                 const struct cm_image_options *options, cm_progress *progress, void *context)
@@ -325,7 +339,7 @@ static int make(struct copy *copy, const char *from, const struct target *target
     if (error == CM_EEXIST)
         return refuse_partial(target->partial, target->path);
     if (error != 0)
-        return error;
+        return name_as_wanted(target, error);
     error = copy_content(copy, from, target->path, progress, context);
     if (error != 0)
         cm_image_discard(copy->to);

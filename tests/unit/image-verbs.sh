@@ -365,6 +365,7 @@ wrong_command_lines() {
     fails 2 'at most' create x.vhdx --size 65T
     fails 2 'at most 2040 GiB' create x.vhd --size 3T
     fails 2 '512' create x.vhd --size 1M --sector-size 4096
+    fails 2 '^coremnt: x\.img: .*no fixed size' convert source.img x.img --fixed
     fails 2 'missing' convert source.img
     fails 2 'too many' convert source.img x y
     fails 2 'would lose what lies beyond' convert source.img x.vhdx --size 1M
