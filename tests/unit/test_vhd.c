@@ -373,76 +373,6 @@ static void no_space_leaves_a_valid_image(void)
     is_fine();
 }
 
-/* @return the blocks that were written before one found no room. */
-static unsigned write_until_full(struct cm_image *image, unsigned from)
-{
-    unsigned char data[4096];
-    int error = 0;
-
-    memset(data, 7, sizeof(data));
-    for (unsigned i = from; i < 1000; i++) {
-        error = cm_image_write(image, data, sizeof(data), i * 64 * KIB, 0);
-        if (error != 0) {
-            CHECK_EQ(error, CM_ENOSPC);
-            return i;
-        }
-    }
-    CHECK(0);
-    return 0;
-}
-
-static void all_but_new_blocks_works(struct cm_image *image)
-{
-    unsigned char data[4096];
-
-    memset(data, 7, sizeof(data));
-    CHECK_EQ(cm_image_flush(image), 0);
-    CHECK_EQ(cm_image_write(image, data, sizeof(data), 0, CM_IMAGE_FUA), 0);
-    CHECK_EQ(cm_image_trim(image, 64 * KIB, 64 * KIB), 0);
-    CHECK_EQ(cm_image_flush(image), 0);
-}
-
-static void holds_blocks(struct cm_image *image, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        CHECK(range_is(image, i * 64 * KIB, 4096, i != 1 ? 7 : 0));
-}
-
-/* Wherever the last of the room ends: in data, in a bitmap, in the footer's place. */
-static void full_storage_costs_only_what_found_no_room(void)
-{
-    for (unsigned room = 8; room < 60 + 2 * 256; room += room < 60 ? 1 : 64) {
-        struct cm_image *image = create(0, 64 * MIB, 64 * 1024);
-        unsigned flushed, full;
-
-        disk.pages_max = disk.pages_taken + room;
-        for (flushed = 0; flushed < 4; flushed++)
-            fill(image, flushed * 64 * KIB, 4096, 7);
-        CHECK_EQ(cm_image_flush(image), 0);
-        full = write_until_full(image, flushed);
-        all_but_new_blocks_works(image);
-        image = close_and_reopen(image);
-        holds_blocks(image, full);
-        all_but_new_blocks_works(image);
-        CHECK_EQ(cm_image_close(image), 0);
-        is_sound();
-    }
-}
-
-/* It has no footer at its end then. */
-static void an_image_killed_on_full_storage_is_opened_for_writing(void)
-{
-    for (unsigned room = 2; room < 40; room++) {
-        struct cm_image *image = create(0, 64 * MIB, 64 * 1024);
-
-        disk.pages_max = disk.pages_taken + room;
-        (void)write_until_full(image, 0);
-        cm_image_discard(image);
-        CHECK_EQ(cm_image_close(reopen()), 0);
-        is_sound();
-    }
-}
-
 /* As a merge that is given up leaves it: the table in the file names blocks that are dropped in memory only. */
 static void a_discarded_image_is_not_cut_by_what_it_did_not_commit(void)
 {
@@ -908,8 +838,6 @@ int main(int argc, char **argv)
         CHECK_TEST(a_failed_flush_is_not_forgotten),
         CHECK_TEST(after_a_failed_flush_changes_are_still_written_by_themselves),
         CHECK_TEST(no_space_leaves_a_valid_image),
-        CHECK_TEST(full_storage_costs_only_what_found_no_room),
-        CHECK_TEST(an_image_killed_on_full_storage_is_opened_for_writing),
         CHECK_TEST(a_discarded_image_is_not_cut_by_what_it_did_not_commit),
         CHECK_TEST(both_kinds_grow_and_shrink),
         CHECK_TEST(compacting_may_be_cut_anywhere),
