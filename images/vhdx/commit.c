@@ -9,8 +9,8 @@
  *      payload written         file, without the lock; the block's place in the map is in a page in memory
  *      entry written           the log holds all pages that are dirty        -> it outlives this process
  *      flush                   payload and entry are durable together        -> it outlives the power
- *      pages in their place    now and then, without a flush: the next one, whenever it comes, makes them durable, and
- *                              then the log needs their entries no more
+ *      pages in their place    now and then, without a flush: the next one, whenever it comes, makes them durable; until
+ *                              then each entry has them again (log.c)
  *
  * What a power cut leaves is valid at every instant. Before the flush, any of the writes may be missing. An entry that
  * is not whole does not count, nor do those behind it. One that counts although the payload did not get there shows
@@ -85,6 +85,25 @@ static void zero_room(struct vhdx *v)
         zeroed->count = 0;
 }
 
+/* What was in its place before a flush is there durably: the log need not have it any more. */
+static void forget_applied(struct vhdx_pages *pages)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < pages->logged_count; i++) {
+        struct vhdx_page *page = pages->logged[i];
+
+        if (!page->is_applied) {
+            pages->logged[kept++] = page;
+            continue;
+        }
+        free(page->logged);
+        page->logged = NULL;
+        page->is_applied = 0;
+    }
+    pages->logged_count = kept;
+}
+
 /* All that was written before is durable afterwards. */
 static int make_durable(struct vhdx *v)
 {
@@ -95,9 +114,9 @@ static int make_durable(struct vhdx *v)
     error = vhdx_commit_flush(v);
     if (error != 0)
         return error;
-    v->log.durable_tail = v->log.entry_tail;
-    v->log.tail = v->log.applied;
+    v->log.durable_at = v->log.entry_at;
     v->log.size_flushed = end;
+    forget_applied(&v->pages);
     vhdx_space_when_durable(v);
     return 0;
 }
@@ -114,11 +133,14 @@ static int write_logged(struct vhdx *v)
         uint64_t at = pages->logged[i]->at;
         unsigned count = 0;
 
-        for (; count < together && i < pages->logged_count &&
+        for (; count < together && i < pages->logged_count && !pages->logged[i]->is_applied &&
                pages->logged[i]->at == at + (uint64_t)count * VHDX_SECTOR;
              count++, i++)
             memcpy(buffer + (size_t)count * VHDX_SECTOR, pages->logged[i]->logged, VHDX_SECTOR);
-        error = cm_store_write(v->file, buffer, count * VHDX_SECTOR, at);
+        if (count > 0)
+            error = cm_store_write(v->file, buffer, count * VHDX_SECTOR, at);
+        else
+            i++;
     }
     free(buffer);
     return error;
@@ -132,48 +154,40 @@ static int compare_places(const void *a, const void *b)
     return (*one)->at < (*other)->at ? -1 : (*one)->at > (*other)->at;
 }
 
+static unsigned count_unapplied(const struct vhdx_pages *pages)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < pages->logged_count; i++)
+        count += !pages->logged[i]->is_applied;
+    return count;
+}
+
 /* What is durably in the log goes to its place. If that fails the log keeps it, and it is tried again next time. */
 static int apply(struct vhdx *v)
 {
     struct vhdx_pages *pages = &v->pages;
     int error;
 
-    if (pages->logged_count > 0) {
-        qsort(pages->logged, pages->logged_count, sizeof(pages->logged[0]), compare_places);
-        cm_os_mutex_unlock(&v->lock);
-        error = write_logged(v);
-        cm_os_mutex_lock(&v->lock);
-        if (error != 0)
-            return error;
-    }
-    for (unsigned i = 0; i < pages->logged_count; i++) {
-        free(pages->logged[i]->logged);
-        pages->logged[i]->logged = NULL;
-    }
-    pages->logged_count = 0;
-    v->log.applied = v->log.head;
-    return 0;
+    if (count_unapplied(pages) == 0)
+        return 0;
+    qsort(pages->logged, pages->logged_count, sizeof(pages->logged[0]), compare_places);
+    cm_os_mutex_unlock(&v->lock);
+    error = write_logged(v);
+    cm_os_mutex_lock(&v->lock);
+    for (unsigned i = 0; i < pages->logged_count && error == 0; i++)
+        pages->logged[i]->is_applied = 1;
+    return error;
 }
 
-/* The log is full: all of it is brought to its place, and an entry says that nothing before it is needed. */
-static int empty_log(struct vhdx *v)
+/* All that the log has is durably in its place. */
+static int settle(struct vhdx *v)
 {
     int error = make_durable(v);
 
     if (error == 0)
         error = apply(v);
-    if (error == 0)
-        error = make_durable(v);
-    if (error != 0)
-        return error;
-    vhdx_log_build(v, NULL, 0);
-    cm_os_mutex_unlock(&v->lock);
-    error = vhdx_log_write(v);
-    cm_os_mutex_lock(&v->lock);
-    if (error != 0)
-        return error;
-    v->log.applied = v->log.head;
-    return make_durable(v);
+    return error == 0 && v->pages.logged_count > 0 ? make_durable(v) : error;
 }
 
 /* Memory for what the log will have of pages, where they have none from an earlier entry. */
@@ -191,14 +205,15 @@ static int make_copies(struct vhdx_page *const *pages, unsigned count, unsigned 
 }
 
 /* From here on to end_logging() the pages may get dirty again. */
-static void begin_logging(struct vhdx *v, struct vhdx_page *const *pages, unsigned count)
+static void begin_logging(struct vhdx *v, struct vhdx_page *const *pages, unsigned dirty,
+                          unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < dirty; i++) {
         pages[i]->is_dirty = 0;
         pages[i]->is_being_logged = 1;
     }
     v->pages.dirty_count = 0;
-    v->pages.being_logged_count = count;
+    v->pages.being_logged_count = dirty;
     vhdx_space_logging(v);
     vhdx_log_build(v, pages, count);
 }
@@ -221,24 +236,36 @@ static void end_logging(struct vhdx *v, struct vhdx_page *const *pages, unsigned
             v->pages.logged[v->pages.logged_count++] = pages[i];
         }
         vhdx_log_get_page(v, i, pages[i]->logged);
+        pages[i]->is_applied = 0;
     }
+}
+
+/* What is to be in the next entry: all that is dirty, and behind that what the log has and must go on to have. */
+static unsigned collect(const struct vhdx_pages *pages, struct vhdx_page **entry)
+{
+    unsigned count = pages->dirty_count;
+
+    memcpy(entry, pages->dirty, count * sizeof(entry[0]));
+    for (unsigned i = 0; i < pages->logged_count; i++)
+        if (!pages->logged[i]->is_dirty)
+            entry[count++] = pages->logged[i];
+    return count;
 }
 
 /* One entry with all that is dirty. It is made before payload is flushed: what comes in meanwhile says of payload that
  * is there which that flush may have missed, and goes into the next one. */
 static int log_dirty(struct vhdx *v)
 {
-    struct vhdx_page *pages[VHDX_DIRTY_MAX];
+    struct vhdx_page *pages[VHDX_ENTRY_MAX];
     unsigned char *copies[VHDX_DIRTY_MAX];
-    unsigned count = v->pages.dirty_count;
+    unsigned dirty = v->pages.dirty_count;
+    unsigned count = collect(&v->pages, pages);
     int data_first = v->commit.data_first;
-    int error;
+    int error = make_copies(pages, dirty, copies);
 
-    memcpy(pages, v->pages.dirty, count * sizeof(pages[0]));
-    error = make_copies(pages, count, copies);
     if (error != 0)
         return error;
-    begin_logging(v, pages, count);
+    begin_logging(v, pages, dirty, count);
     v->commit.data_first = 0;
     if (data_first)
         error = vhdx_commit_flush(v);
@@ -249,19 +276,25 @@ static int log_dirty(struct vhdx *v)
     }
     if (error != 0)
         v->commit.data_first |= data_first;
-    end_logging(v, pages, count, copies, error);
+    end_logging(v, pages, dirty, copies, error);
     return error;
 }
 
+/* Pages that every entry has to have again are few. */
+#define UNAPPLIED_MAX 16u
+
 static int write_dirty(struct vhdx *v)
 {
+    struct vhdx_pages *pages = &v->pages;
     int error = v->commit.flush_error;
 
-    if (v->pages.dirty_count == 0 || error != 0)
+    if (pages->dirty_count == 0 || error != 0)
         return error;
-    if (!vhdx_log_has_room(v, v->pages.dirty_count) ||
-        v->pages.logged_count + v->pages.dirty_count > VHDX_LOGGED_MAX)
-        error = empty_log(v);
+    if (count_unapplied(pages) > UNAPPLIED_MAX ||
+        pages->dirty_count + pages->logged_count > VHDX_ENTRY_MAX)
+        error = settle(v);
+    if (error == 0 && !vhdx_log_has_room(v, pages->dirty_count + pages->logged_count))
+        error = make_durable(v);
     return error == 0 ? log_dirty(v) : error;
 }
 
@@ -289,13 +322,6 @@ static struct vhdx_waiter *answer(struct vhdx *v, struct vhdx_waiter *waiters, e
     return left;
 }
 
-/* Now and then the log is brought to its place, so that it is not full when somebody waits for it. */
-static int is_apply_due(const struct vhdx *v)
-{
-    return v->log.head - v->log.applied >= v->header.log_size / VHDX_SECTOR / 4 ||
-           v->pages.logged_count >= VHDX_LOGGED_MAX / 4;
-}
-
 /* Commit for all who wait now. If bringing the pages to their places fails, the log has them. */
 static void lead(struct vhdx *v)
 {
@@ -309,7 +335,7 @@ static void lead(struct vhdx *v)
     if (waiters != NULL) {
         error = make_durable(v);
         (void)answer(v, waiters, VHDX_DURABLE, error);
-        if (error == 0 && is_apply_due(v))
+        if (error == 0 && count_unapplied(&v->pages) > UNAPPLIED_MAX / 2)
             (void)apply(v);
     }
     vhdx_commit_leave(v);
@@ -341,13 +367,9 @@ int vhdx_commit_now(struct vhdx *v)
 
 int vhdx_commit_all(struct vhdx *v)
 {
-    int error = vhdx_commit_now(v);
+    int error = write_dirty(v);
 
-    if (error == 0)
-        error = apply(v);
-    if (error == 0)
-        error = make_durable(v);
-    return error;
+    return error == 0 ? settle(v) : error;
 }
 
 /* -- before a change --------------------------------------------------------------------------- */

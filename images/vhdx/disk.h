@@ -36,21 +36,21 @@
 
 /* -- pages.c ----------------------------------------------------------------------------------- */
 
-#define VHDX_PAGES 1024u /* in memory: 4 MiB */
-#define VHDX_DIRTY_MAX                                                                             \
-    120u /* pages in one entry of the log: with its header less than half of the smallest log */
-#define VHDX_LOGGED_MAX 256u /* pages that wait for their place */
-#define VHDX_STEP_MAX 40u    /* pages that a step may make dirty */
+#define VHDX_PAGES 1024u    /* in memory: 4 MiB */
+#define VHDX_DIRTY_MAX 100u /* pages that are changed and not logged */
+#define VHDX_ENTRY_MAX 124u /* pages in an entry: two such entries fit the smallest log */
+#define VHDX_STEP_MAX 40u   /* pages that a step may make dirty */
 
 struct vhdx_page {
     uint64_t at;            /* byte of the file; whole pages */
     struct vhdx_page *next; /* of the bucket */
-    /* What the log has of it and its place in the file has not: set by the leader of a commit, under the lock. */
+    /* What the log has of it and its place in the file does not have durably: set by the leader of a commit, under the lock. */
     unsigned char *logged;
     uint8_t is_loaded; /* 0: somebody is reading it */
     uint8_t is_dirty;  /* changed since it was logged last */
     uint8_t is_being_logged;
-    uint8_t was_used; /* since the hand passed */
+    uint8_t is_applied; /* `logged` is in its place, but perhaps not durably */
+    uint8_t was_used;   /* since the hand passed */
     unsigned char bytes[VHDX_SECTOR];
 };
 
@@ -61,7 +61,7 @@ struct vhdx_pages {
     struct vhdx_page *dirty[VHDX_DIRTY_MAX];
     unsigned dirty_count;
     unsigned being_logged_count; /* they may all come back to `dirty` */
-    struct vhdx_page *logged[VHDX_LOGGED_MAX];
+    struct vhdx_page *logged[VHDX_ENTRY_MAX];
     unsigned logged_count;
 };
 
@@ -71,10 +71,8 @@ struct vhdx_pages {
  * header.log_size / VHDX_SECTOR of them. */
 struct vhdx_log {
     uint64_t head;         /* where the next entry goes */
-    uint64_t applied;      /* what lies before is in its place, but perhaps not durably */
-    uint64_t tail;         /* what lies before is in its place durably: the next entry says so */
-    uint64_t entry_tail;   /* what the last entry says */
-    uint64_t durable_tail; /* what the last durable one says: what lies before may be overwritten */
+    uint64_t entry_at;     /* where the last one is */
+    uint64_t durable_at;   /* where the last durable one is */
     uint64_t sequence;     /* of the next entry */
     uint64_t size_flushed; /* bytes of the file that a power cut cannot take away; whole MiB */
     unsigned char *entry;  /* the one that is being made */

@@ -2,17 +2,19 @@
 /*
  * log.c - writing the log: a ring of entries, each of which says of some pages of the file what they are to be.
  *
- * Called by the leader of a commit (commit.c), one at a time. An entry holds its sequence number and the place of the
- * oldest entry that is still needed, its tail. A reader takes the run of whole entries that ends with the highest number;
- * it must reach back to the tail that this last one names, or it does not count.
+ * Called by the leader of a commit (commit.c), one at a time. A reader takes the run of whole entries that ends with the
+ * highest sequence number; it must reach back to the entry that this last one names as the oldest which is needed, its tail.
  *
- *      durable_tail            tail                 applied               head
- *          |--------------------|---------------------|--------------------|
- *           in place durably     in place              in the log only      next entry
+ * Here each entry holds all pages that are not durably in their places, those of the entries before it too, and is its own
+ * tail. That costs a few pages more in each, and makes the last entry that a power cut leaves enough, whatever became of
+ * the others: QEMU 7.2 does not look at tails, takes the run whose first number is highest, and would lose what only an
+ * earlier run has, when an entry between the two was not written, or when the ring has come round.
  *
- * What lies before `tail` is not needed, but the last durable entry may name durable_tail, and a power cut may take all
- * entries after that one: so room ends at durable_tail, and a sector is kept for an entry that says nothing but where
- * the tail is. Source: [MS-VHDX] 2.3.
+ *          durable_at                 entry_at      head
+ *              |------------| ... ------|-------------|
+ *               last durable entry       last entry    next entry
+ *
+ * The last durable entry is not written over. Source: [MS-VHDX] 2.3.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,7 @@ static uint32_t byte_of(const struct vhdx *v, uint64_t position)
     return (uint32_t)(position % capacity(v)) * VHDX_SECTOR;
 }
 
-/* Sectors of an entry with so many pages; VHDX_DIRTY_MAX descriptors fit behind the header. */
+/* Sectors of an entry with so many pages; VHDX_ENTRY_MAX descriptors fit behind the header. */
 static unsigned entry_sectors(unsigned pages)
 {
     return 1 + pages;
@@ -46,22 +48,19 @@ static unsigned entry_sectors(unsigned pages)
 
 int vhdx_log_has_room(const struct vhdx *v, unsigned pages)
 {
-    uint64_t used = v->log.head - v->log.durable_tail;
-
-    return used + entry_sectors(pages) + (pages > 0) <= capacity(v);
+    return v->log.head - v->log.durable_at + entry_sectors(pages) <= capacity(v);
 }
 
 /* -- an entry ---------------------------------------------------------------------------------- */
 
-/* An entry that needs none before it is its own tail. */
-static void put_header(struct vhdx *v, unsigned count, uint64_t tail)
+static void put_header(struct vhdx *v, unsigned count)
 {
     unsigned char *bytes = v->log.entry;
 
     memset(bytes, 0, VHDX_SECTOR);
     memcpy(bytes, VHDX_ENTRY_SIGNATURE, 4);
     cm_put_le32(bytes + 8, entry_sectors(count) * VHDX_SECTOR);
-    cm_put_le32(bytes + 12, byte_of(v, tail));
+    cm_put_le32(bytes + 12, byte_of(v, v->log.head));
     cm_put_le64(bytes + 16, v->log.sequence);
     cm_put_le32(bytes + 24, count);
     memcpy(bytes + LOG_GUID_AT, v->header.log.bytes, sizeof(v->header.log.bytes));
@@ -98,9 +97,7 @@ void vhdx_log_get_page(const struct vhdx *v, unsigned number, unsigned char *byt
 
 void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned count)
 {
-    uint64_t tail = v->log.tail;
-
-    put_header(v, count, tail);
+    put_header(v, count);
     for (unsigned i = 0; i < count; i++)
         put_page(v, i, pages[i]);
     v->log.entry_size = entry_sectors(count) * VHDX_SECTOR;
@@ -122,7 +119,7 @@ int vhdx_log_write(struct vhdx *v)
         error = cm_store_write(v->file, v->log.entry + first, size - first, v->header.log_at);
     if (error != 0)
         return error;
-    v->log.entry_tail = v->log.tail;
+    v->log.entry_at = v->log.head;
     v->log.head += size / VHDX_SECTOR;
     v->log.sequence++;
     return 0;
@@ -162,7 +159,7 @@ static int write_first_entry(struct vhdx *v, const struct vhdx_header *header,
 {
     int error;
 
-    v->log.head = v->log.tail = v->log.applied = v->log.durable_tail = 0;
+    v->log.head = v->log.entry_at = v->log.durable_at = 0;
     v->log.sequence = 1;
     v->log.size_flushed = size_flushed;
     vhdx_log_build(v, NULL, 0);
@@ -171,7 +168,6 @@ static int write_first_entry(struct vhdx *v, const struct vhdx_header *header,
     if (error == 0)
         error = cm_store_flush(v->file);
     v->log.size_flushed = v->space.end;
-    v->log.applied = v->log.tail = v->log.head;
     return error;
 }
 
@@ -181,7 +177,7 @@ int vhdx_log_start(struct vhdx *v, struct vhdx_header *header)
     int error;
 
     if (v->log.entry == NULL)
-        v->log.entry = malloc((size_t)entry_sectors(VHDX_DIRTY_MAX) * VHDX_SECTOR);
+        v->log.entry = malloc((size_t)entry_sectors(VHDX_ENTRY_MAX) * VHDX_SECTOR);
     if (v->log.entry == NULL)
         return CM_ENOMEM;
     *header = v->header;

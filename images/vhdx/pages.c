@@ -82,6 +82,7 @@ static struct vhdx_page *add(struct vhdx *v, uint64_t at)
     (*slot)->is_loaded = 0;
     (*slot)->is_dirty = 0;
     (*slot)->is_being_logged = 0;
+    (*slot)->is_applied = 0;
     (*slot)->was_used = 1;
     (*slot)->next = *bucket_of(v, at);
     *bucket_of(v, at) = *slot;
