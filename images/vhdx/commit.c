@@ -114,7 +114,7 @@ static int make_durable(struct vhdx *v)
     error = vhdx_commit_flush(v);
     if (error != 0)
         return error;
-    v->log.durable_at = v->log.entry_at;
+    vhdx_log_is_durable(v);
     v->log.size_flushed = end;
     forget_applied(&v->pages);
     vhdx_space_when_durable(v);
@@ -293,8 +293,6 @@ static int write_dirty(struct vhdx *v)
     if (count_unapplied(pages) > UNAPPLIED_MAX ||
         pages->dirty_count + pages->logged_count > VHDX_ENTRY_MAX)
         error = settle(v);
-    if (error == 0 && !vhdx_log_has_room(v, pages->dirty_count + pages->logged_count))
-        error = make_durable(v);
     return error == 0 ? log_dirty(v) : error;
 }
 

@@ -36,10 +36,10 @@
 
 /* -- pages.c ----------------------------------------------------------------------------------- */
 
-#define VHDX_PAGES 1024u    /* in memory: 4 MiB */
-#define VHDX_DIRTY_MAX 100u /* pages that are changed and not logged */
-#define VHDX_ENTRY_MAX 124u /* pages in an entry: two such entries fit the smallest log */
-#define VHDX_STEP_MAX 40u   /* pages that a step may make dirty */
+#define VHDX_PAGES 1024u   /* in memory: 4 MiB */
+#define VHDX_DIRTY_MAX 80u /* pages that are changed and not logged */
+#define VHDX_ENTRY_MAX 83u /* pages in an entry: less than a third of the smallest log */
+#define VHDX_STEP_MAX 40u  /* pages that a step may make dirty */
 
 struct vhdx_page {
     uint64_t at;            /* byte of the file; whole pages */
@@ -67,12 +67,10 @@ struct vhdx_pages {
 
 /* -- log.c ------------------------------------------------------------------------------------- */
 
-/* Of the leader of a commit alone. Positions count sectors of the log since the session began; the ring has
- * header.log_size / VHDX_SECTOR of them. */
+/* Of the leader of a commit alone. */
 struct vhdx_log {
-    uint64_t head;         /* where the next entry goes */
-    uint64_t entry_at;     /* where the last one is */
-    uint64_t durable_at;   /* where the last durable one is */
+    unsigned last;         /* the slot of the last entry */
+    unsigned durable;      /* the slot of the last durable one */
     uint64_t sequence;     /* of the next entry */
     uint64_t size_flushed; /* bytes of the file that a power cut cannot take away; whole MiB */
     unsigned char *entry;  /* the one that is being made */
@@ -189,11 +187,12 @@ int vhdx_commit_flush(struct vhdx *v);
 /* A new log and the header that names it, which is the image's from then on; no commit runs. Without the lock. */
 int vhdx_log_start(struct vhdx *v, struct vhdx_header *header);
 int vhdx_log_end(struct vhdx *v); /* all is in its place: the file is clean */
-int vhdx_log_has_room(const struct vhdx *v, unsigned pages);
 void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned count);
 /* The bytes of a page as the entry that was built last has them. */
 void vhdx_log_get_page(const struct vhdx *v, unsigned number, unsigned char *bytes);
 int vhdx_log_write(struct vhdx *v);
+/* After a flush: the last entry stays until another one is. */
+void vhdx_log_is_durable(struct vhdx *v);
 
 /* Room of whole MiB that reads as zeros. */
 int vhdx_space_take(struct vhdx *v, uint64_t size, uint64_t *at);

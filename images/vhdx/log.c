@@ -7,14 +7,13 @@
  *
  * Here each entry holds all pages that are not durably in their places, those of the entries before it too, and is its own
  * tail. That costs a few pages more in each, and makes the last entry that a power cut leaves enough, whatever became of
- * the others: QEMU 7.2 does not look at tails, takes the run whose first number is highest, and would lose what only an
- * earlier run has, when an entry between the two was not written, or when the ring has come round.
+ * the others. The log is used as three slots, each for one entry: the last durable one, the last one, and the next one.
  *
- *          durable_at                 entry_at      head
- *              |------------| ... ------|-------------|
- *               last durable entry       last entry    next entry
+ *          |  durable ........|  last ...........|  next ...........|
  *
- * The last durable entry is not written over. Source: [MS-VHDX] 2.3.
+ * Behind an entry there is never another one at once. QEMU 7.2 wants that: it does not look at tails, takes the run whose first
+ * number is highest, and goes on from its first entry to whatever entry lies behind it, also to an old one.
+ * Source: [MS-VHDX] 2.3.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,25 +29,27 @@
 #define TRAILING 4u
 #define LOG_GUID_AT 32u /* in the header of an entry */
 
-static uint64_t capacity(const struct vhdx *v)
+#define SLOTS 3u
+
+static uint32_t slot_at(const struct vhdx *v, unsigned slot)
 {
-    return v->header.log_size / VHDX_SECTOR;
+    return v->header.log_size / VHDX_SECTOR / SLOTS * slot * VHDX_SECTOR;
 }
 
-static uint32_t byte_of(const struct vhdx *v, uint64_t position)
+/* Neither the last durable entry nor the last one: a process that is killed must not leave half of that. */
+static unsigned free_slot(const struct vhdx *v)
 {
-    return (uint32_t)(position % capacity(v)) * VHDX_SECTOR;
+    unsigned slot = 0;
+
+    while (slot == v->log.durable || slot == v->log.last)
+        slot++;
+    return slot;
 }
 
 /* Sectors of an entry with so many pages; VHDX_ENTRY_MAX descriptors fit behind the header. */
 static unsigned entry_sectors(unsigned pages)
 {
     return 1 + pages;
-}
-
-int vhdx_log_has_room(const struct vhdx *v, unsigned pages)
-{
-    return v->log.head - v->log.durable_at + entry_sectors(pages) <= capacity(v);
 }
 
 /* -- an entry ---------------------------------------------------------------------------------- */
@@ -60,7 +61,7 @@ static void put_header(struct vhdx *v, unsigned count)
     memset(bytes, 0, VHDX_SECTOR);
     memcpy(bytes, VHDX_ENTRY_SIGNATURE, 4);
     cm_put_le32(bytes + 8, entry_sectors(count) * VHDX_SECTOR);
-    cm_put_le32(bytes + 12, byte_of(v, v->log.head));
+    cm_put_le32(bytes + 12, slot_at(v, free_slot(v)));
     cm_put_le64(bytes + 16, v->log.sequence);
     cm_put_le32(bytes + 24, count);
     memcpy(bytes + LOG_GUID_AT, v->header.log.bytes, sizeof(v->header.log.bytes));
@@ -106,23 +107,23 @@ void vhdx_log_build(struct vhdx *v, struct vhdx_page *const *pages, unsigned cou
 /* It counts only when it is whole: if this fails, the next one takes its place and number. */
 int vhdx_log_write(struct vhdx *v)
 {
-    uint32_t at = byte_of(v, v->log.head);
-    uint32_t size = v->log.entry_size;
-    uint32_t first = size < v->header.log_size - at ? size : v->header.log_size - at;
+    unsigned slot = free_slot(v);
     int error;
 
     cm_put_le32(v->log.entry + 4, 0); /* as the checksum takes it */
-    cm_put_le32(v->log.entry + 4, cm_crc32c(0, v->log.entry, size));
-    error = cm_store_write(v->file, v->log.entry, first, v->header.log_at + at);
-
-    if (error == 0 && first < size)
-        error = cm_store_write(v->file, v->log.entry + first, size - first, v->header.log_at);
+    cm_put_le32(v->log.entry + 4, cm_crc32c(0, v->log.entry, v->log.entry_size));
+    error = cm_store_write(v->file, v->log.entry, v->log.entry_size,
+                           v->header.log_at + slot_at(v, slot));
     if (error != 0)
         return error;
-    v->log.entry_at = v->log.head;
-    v->log.head += size / VHDX_SECTOR;
+    v->log.last = slot;
     v->log.sequence++;
     return 0;
+}
+
+void vhdx_log_is_durable(struct vhdx *v)
+{
+    v->log.durable = v->log.last;
 }
 
 /* -- a session --------------------------------------------------------------------------------- */
@@ -159,7 +160,7 @@ static int write_first_entry(struct vhdx *v, const struct vhdx_header *header,
 {
     int error;
 
-    v->log.head = v->log.entry_at = v->log.durable_at = 0;
+    v->log.last = v->log.durable = SLOTS; /* none */
     v->log.sequence = 1;
     v->log.size_flushed = size_flushed;
     vhdx_log_build(v, NULL, 0);
@@ -167,6 +168,7 @@ static int write_first_entry(struct vhdx *v, const struct vhdx_header *header,
     error = vhdx_log_write(v);
     if (error == 0)
         error = cm_store_flush(v->file);
+    vhdx_log_is_durable(v);
     v->log.size_flushed = v->space.end;
     return error;
 }
